@@ -1,0 +1,24 @@
+"""What can be set about knowledge. Composed into the whole settings by `bot/settings.py`; every field is in the README."""
+
+import os
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EmbeddingSettings(BaseModel):
+    """TIMBRE_EMBEDDING__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = Field("all-MiniLM-L6-v2", description="Embedding model: the built-in one, a Hugging Face id or a folder")
+    runtime: Literal["onnx", "torch"] = Field("onnx", description="onnx: int8 on ONNX Runtime; torch: sentence-transformers")
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Processes that embed in bulk")
+
+
+class IngestionSettings(BaseModel):
+    """TIMBRE_INGESTION__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    max_file_mb: int = Field(50, ge=1, description="Larger files are reported and left out")
+    parser_memory_mb: int = Field(1024, ge=256, description="Memory that parsing one file may use")
+    parser_cpu_s: int = Field(30, ge=1, description="CPU seconds that parsing one file may use")

@@ -1,0 +1,117 @@
+"""The catalogue's rows. Written only by `catalogue.py` and, for its own two tables, by `stores/embedded.py`."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, Column, DateTime, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class SourceRow(SQLModel, table=True):
+    """A place that documents come from. `audience` is a JSON list of group labels."""
+
+    __tablename__ = "source"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    place: str
+    audience: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    read_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    error: str = ""
+
+
+class DocumentRow(SQLModel, table=True):
+    """A file of a source. `version` counts its contents; chunks of an older version are on their way out.
+
+    state: stored (chunks are in, the index has not got them yet), indexed, failed (see `error`), deleted (index to clean).
+    """
+
+    __tablename__ = "document"
+    __table_args__ = (UniqueConstraint("source_id", "location"),)
+    id: int | None = Field(default=None, primary_key=True)
+    source_id: int = Field(sa_column=Column(ForeignKey("source.id", ondelete="CASCADE"), nullable=False))
+    location: str
+    title: str = ""
+    content_hash: str = ""
+    parser_version: str = ""
+    audience: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    state: str = Field(index=True)
+    error: str = ""
+    version: int = 0
+    changed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ChunkRow(SQLModel, table=True):
+    """A piece of a document. `id` is the chunk number that every index uses and breaks ties by; it is never used again."""
+
+    __tablename__ = "chunk"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: int | None = Field(default=None, primary_key=True)
+    document_id: int = Field(sa_column=Column(ForeignKey("document.id", ondelete="CASCADE"), nullable=False, index=True))
+    version: int
+    text: str
+    prefix: str
+    anchor: str
+    heading_path: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    units: list[list[int | str]] = Field(sa_column=Column(JSON, nullable=False))
+    text_hash: str = Field(index=True)
+
+
+class EmbeddingRow(SQLModel, table=True):
+    """A text's vectors under one embedder, found by the text's hash: a text that comes back is not embedded again."""
+
+    __tablename__ = "embedding"
+    text_hash: str = Field(primary_key=True)
+    embedder: str = Field(primary_key=True)
+    vector: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    token_vectors: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    offsets: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class KnownQuestionRow(SQLModel, table=True):
+    """A question that people confirmed as answered by a chunk: one more way to find it, removable.
+
+    It names the chunk by document and text, so it survives a new build of the index and ends with the text it was about.
+    kind: confirmed (an answer rated helpful) or standard (the question of a standard answer).
+    """
+
+    __tablename__ = "known_question"
+    id: int | None = Field(default=None, primary_key=True)
+    document_id: int = Field(sa_column=Column(ForeignKey("document.id", ondelete="CASCADE"), nullable=False, index=True))
+    text_hash: str
+    question: str
+    kind: str
+    origin: str = Field(default="", index=True)
+
+
+class GenerationRow(SQLModel, table=True):
+    """One build of the embedded index, with one analysis (embedder and terms). state: building or live; one is live at most."""
+
+    __tablename__ = "generation"
+    id: int | None = Field(default=None, primary_key=True)
+    analysis: str
+    state: str = "building"
+
+
+class IndexEntryRow(SQLModel, table=True):
+    """What the embedded index holds of a chunk in one generation; terms are joined by spaces."""
+
+    __tablename__ = "index_entry"
+    __table_args__ = (Index("ix_index_entry_document", "generation_id", "document_id"),)
+    generation_id: int = Field(
+        sa_column=Column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    chunk_id: int = Field(primary_key=True)
+    document_id: int
+    audience: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    stems: str
+    grams: str
+    vector: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class IndexChangeRow(SQLModel, table=True):
+    """The documents that changed in a generation, in order: what a reader has to load again."""
+
+    __tablename__ = "index_change"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: int | None = Field(default=None, primary_key=True)
+    generation_id: int = Field(sa_column=Column(ForeignKey("generation.id", ondelete="CASCADE"), nullable=False, index=True))
+    document_id: int
