@@ -1,0 +1,1 @@
+"""The conversation: asks knowledge, words and checks answers, records what people think of them."""

@@ -1,0 +1,185 @@
+"""Exchanges and what people think of them, in SQL."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from bot.conversation import Exchange, ExchangeId, Feedback, Quote, StandardAnswer
+from bot.storage.database import Database
+from bot.storage.tables import AuditRow, ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
+from knowledge.documents import Audience, ChunkId, Passage
+
+
+@dataclass(frozen=True)
+class StoredExchange:
+    """What rating an exchange needs to know of it."""
+
+    id: ExchangeId
+    question: str
+    query: str
+    outcome: str
+    audience: Audience
+    is_small_talk: bool
+    quoted_chunks: Sequence[ChunkId]
+    quoted_audience: Audience | None
+    """Who may read the document quoted first; None when nothing was quoted."""
+    standard_answer: str
+    """The key of the standard answer that was given; empty when none was."""
+
+
+@dataclass(frozen=True)
+class WordingEvaluation:
+    """Of the answers that the release worded: the share that was right, and the share of sentences that passed the check."""
+
+    release: str
+    questions: int
+    worded: int
+    right_share: float
+    kept_share: float
+
+
+class ExchangeStore:
+    """Reads and writes exchanges, feedback, standard answers and the audit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, exchange: Exchange) -> None:
+        with self._database.writing() as session:
+            session.add(_row(exchange))
+
+    def get(self, exchange_id: ExchangeId) -> StoredExchange | None:
+        with self._database.reading() as session:
+            row = session.get(ExchangeRow, exchange_id)
+            return _stored(row) if row else None
+
+    def record(self, feedback: Feedback) -> None:
+        """Puts the verdict in place of the person's earlier one; the audit keeps both."""
+        with self._database.writing() as session:
+            where = (FeedbackRow.exchange_id == feedback.exchange_id, FeedbackRow.given_by == feedback.given_by)
+            earlier = session.exec(select(FeedbackRow).where(*where)).first()
+            session.add(_feedback_row(earlier, feedback))
+            details = {"verdict": feedback.verdict, "reason": feedback.reason}
+            _audit(session, feedback.given_by, "feedback", feedback.exchange_id, details)
+
+    def approve(self, answer: StandardAnswer, exchange_id: ExchangeId, audience: Audience) -> None:
+        """Writes the standard answer, in place of an earlier one of the same key."""
+        with self._database.writing() as session:
+            row = StandardAnswerRow(
+                key=answer.key,
+                exchange_id=exchange_id,
+                question=answer.question,
+                answer=answer.answer,
+                audience=sorted(audience),
+                approved_by=answer.approved_by,
+                approved_at=datetime.now(UTC),
+            )
+            session.merge(row)
+            _audit(session, answer.approved_by, "standard_answer", answer.key, {"exchange": exchange_id})
+
+    def standard_answers(self) -> dict[str, StandardAnswerRow]:
+        with self._database.reading() as session:
+            return {row.key: row for row in session.exec(select(StandardAnswerRow)).all()}
+
+    def audit(self, actor: str, action: str, subject: str, details: dict[str, Any]) -> None:
+        with self._database.writing() as session:
+            _audit(session, actor, action, subject, details)
+
+    def wording_evaluation(self, release: str) -> WordingEvaluation | None:
+        with self._database.reading() as session:
+            row = session.get(WordingEvaluationRow, release)
+            return WordingEvaluation(row.release, row.questions, row.worded, row.right_share, row.kept_share) if row else None
+
+    def put_wording_evaluation(self, evaluation: WordingEvaluation) -> None:
+        with self._database.writing() as session:
+            session.merge(WordingEvaluationRow(**asdict(evaluation), at=datetime.now(UTC)))
+
+    def verdict_counts(self) -> dict[str, int]:
+        """Number of current verdicts by kind."""
+        with self._database.reading() as session:
+            verdicts = session.exec(select(FeedbackRow.verdict).order_by(col(FeedbackRow.id))).all()
+            return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
+
+
+def _audit(session: Session, actor: str, action: str, subject: str, details: dict[str, Any]) -> None:
+    session.add(AuditRow(at=datetime.now(UTC), actor=actor, action=action, subject=subject, details=details))
+
+
+def _row(exchange: Exchange) -> ExchangeRow:
+    question, answer = exchange.question, exchange.answer
+    return ExchangeRow(
+        id=exchange.id,
+        asked_at=exchange.asked_at or datetime.now(UTC),
+        asked_by=question.asked_by,
+        channel=question.channel,
+        question=question.text,
+        history=[[turn.speaker, turn.text] for turn in question.history],
+        audience=sorted(question.audience),
+        query=exchange.query,
+        outcome=answer.outcome,
+        text=answer.text,
+        wording=answer.wording,
+        signal=exchange.signal,
+        release=exchange.release,
+        model=exchange.model,
+        is_small_talk=exchange.is_small_talk,
+        dropped_sentences=exchange.dropped_sentences,
+        messages=[{"role": m["role"], "content": m["content"]} for m in exchange.messages],
+        passages=[_passage(passage) for passage in exchange.passages],
+        quotes=[_quote(quote) for quote in exchange.quotes],
+        timings_s=exchange.timings_s,
+    )
+
+
+def _passage(passage: Passage) -> dict[str, Any]:
+    return {
+        "chunk": passage.chunk_id,
+        "source": passage.document.source,
+        "document": passage.document.title,
+        "location": passage.location,
+        "heading": passage.chunk.heading,
+        "text": passage.chunk.text,
+        "score": passage.score,
+        "rank": passage.rank,
+        "legs": passage.legs,
+        "found_by": passage.found_by,
+    }
+
+
+def _quote(quote: Quote) -> dict[str, Any]:
+    document = quote.passage.document
+    return {
+        "chunk": quote.passage.chunk_id,
+        "text": quote.text,
+        "context": quote.context,
+        "score": quote.score,
+        "audience": sorted(document.audience),
+        "standard_answer": document.location if document.is_standard_answer else "",
+    }
+
+
+def _stored(row: ExchangeRow) -> StoredExchange:
+    return StoredExchange(
+        id=ExchangeId(row.id),
+        question=row.question,
+        query=row.query,
+        outcome=row.outcome,
+        audience=frozenset(row.audience),
+        is_small_talk=row.is_small_talk,
+        quoted_chunks=[ChunkId(int(quote["chunk"])) for quote in row.quotes],
+        quoted_audience=frozenset(row.quotes[0]["audience"]) if row.quotes else None,
+        standard_answer=str(row.quotes[0]["standard_answer"]) if row.quotes else "",
+    )
+
+
+def _feedback_row(earlier: FeedbackRow | None, feedback: Feedback) -> FeedbackRow:
+    row = earlier or FeedbackRow(
+        exchange_id=feedback.exchange_id, given_by=feedback.given_by, given_at=datetime.now(UTC),
+        verdict="", reason="", comment="", correction="",
+    )  # fmt: skip
+    row.given_at, row.verdict = datetime.now(UTC), feedback.verdict
+    row.reason, row.comment, row.correction = feedback.reason, feedback.comment, feedback.correction
+    return row
