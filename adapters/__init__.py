@@ -1,0 +1,1 @@
+"""Chat platforms: carry messages between people and the bot, and know nothing of how answers are found."""

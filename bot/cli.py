@@ -1,0 +1,391 @@
+"""The command line: each command is a few lines that read the settings, call one thing and print what came of it."""
+
+import asyncio
+import getpass
+import logging
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bot import printing
+from bot.errors import BotError, CommandRejected
+from bot.logs import set_up_logging
+from bot.printing import console, print_json
+from bot.settings import Settings, load
+from knowledge.errors import KnowledgeError
+
+app = typer.Typer(
+    name="timbre",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Ask your company's documents and get cited answers.\n\n"
+    "Start with [bold]timbre ingest FOLDER[/bold], then [bold]timbre chat[/bold]. All state lives in TIMBRE_HOME "
+    "(default ~/.timbre); [bold]timbre settings[/bold] lists every setting, [bold]timbre doctor[/bold] says what is missing.",
+)  # fmt: skip
+known = typer.Typer(no_args_is_help=True, help="Questions that people confirmed as well answered, which find their passage.")
+app.add_typer(known, name="questions")
+
+AudienceOption = Annotated[
+    list[str] | None,
+    typer.Option("--audience", help="Ask as a member of this group only (and of everyone); repeat for several."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BatchOption = Annotated[Path | None, typer.Option("--batch", help="Read questions from this JSONL file.")]
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Runs the command line; every failure becomes one sentence and an exit status."""
+    try:
+        app()
+    except (BotError, KnowledgeError) as err:
+        printing.complain(str(err), "red")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:  # the outermost loop: a person gets a sentence and an id, the log the traceback
+        printing.complain(_record_crash(), "red")
+        sys.exit(1)
+
+
+@app.command()
+def ask(
+    question: Annotated[str | None, typer.Argument(help="The question.")] = None,
+    audience: AudienceOption = None,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+) -> None:
+    """Answer one question, or a file of them.
+
+    --batch reads lines like {"id": 1, "question": "...", "history": [["user", "..."], ["assistant", "..."]]} and prints one
+    JSON line each, in input order.
+    """
+    if (question is None) == (batch is None):
+        raise CommandRejected(
+            'Ask one question, such as: timbre ask "How many days of leave do I get?", or name a file with --batch.'
+        )
+    settings = _settings()
+    if batch:
+        _run(settings, lambda timbre: _ask_batch(timbre, batch, audience))
+    else:
+        assert question is not None
+        _run(settings, lambda timbre: _ask_one(timbre, question, audience, as_json))
+
+
+async def _ask_one(timbre: Any, question: str, audience: list[str] | None, as_json: bool) -> None:
+    from bot.conversation import Question
+    from bot.serialise import error_object, exchange_object
+
+    try:
+        exchange = await timbre.engine.answer(Question(question, _audience(timbre, audience), asked_by=_user()))
+    except (BotError, KnowledgeError) as err:
+        if not as_json:
+            raise
+        print_json(error_object(str(err)))
+        raise typer.Exit(1) from err
+    if as_json:
+        print_json(exchange_object(exchange))
+    else:
+        console.print(printing.answer_view(exchange.answer))
+
+
+async def _ask_batch(timbre: Any, path: Path, audience: list[str] | None) -> None:
+    from bot.batch import CONCURRENT_WORDINGS, answer_lines
+
+    concurrency = CONCURRENT_WORDINGS if timbre.language_model else 1
+    async for answer in answer_lines(timbre.engine, path, _audience(timbre, audience), _user(), concurrency):
+        print_json(answer)
+
+
+@app.command()
+def search(
+    query: Annotated[str | None, typer.Argument(help="What to look for.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=30, help="How many passages.")] = 5,
+    audience: AudienceOption = None,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+) -> None:
+    """Show the passages that a query finds, with their scores (0 to 1)."""
+    from bot.engine import cleaned
+    from bot.question_files import check_row, read_lines, read_object
+    from bot.serialise import passage_object
+
+    if (query is None) == (batch is None):
+        raise CommandRejected('Search for one thing, such as: timbre search "annual leave", or name a file with --batch.')
+
+    async def find(timbre: Any) -> None:
+        groups = _audience(timbre, audience)
+        lines = read_lines(batch) if batch else []
+        rows: list[dict[str, Any]] = [read_object(batch, *line) for line in lines] if batch else [{"question": query}]
+        for row, (number, _) in zip(rows, lines or [(1, "")], strict=True):
+            check_row(batch or Path(), number, row)
+            retrieval = timbre.knowledge.retriever.retrieve(cleaned(row["question"]), groups)
+            passages = [passage_object(passage) for passage in retrieval.passages[:k]]
+            if batch:
+                print_json({"id": row.get("id"), "passages": passages})
+            elif as_json:
+                print_json(passages)
+            elif passages:
+                console.print(printing.passages_table(retrieval.passages[:k]))
+            else:
+                console.print("Nothing found that you may read.")
+
+    _run(_settings(), find)
+
+
+@app.command()
+def chat(audience: AudienceOption = None) -> None:
+    """Talk to the documents. /help inside shows how to rate, correct and look behind an answer."""
+    from bot.main import open_console
+
+    async def talk(timbre: Any) -> None:
+        await open_console(timbre, _audience(timbre, audience), _user())
+
+    _run(_settings(), talk)
+
+
+@app.command("eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(help='JSONL: {"question", "page"?, "accept"?, "unanswerable"?, "history"?}')],
+    audience: AudienceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the answers on your own questions.
+
+    A line names the page that should be cited and/or the strings of which one must appear (accept; accept_all for several
+    groups), or says "unanswerable": true. Where a model words answers, the result also decides whether it may go on to.
+    """
+    from dataclasses import asdict
+
+    from bot.evaluating import run_cases
+    from bot.evaluation import read_cases, scores_by_style
+
+    cases, settings = read_cases(file), _settings()
+
+    async def measure(timbre: Any) -> None:
+        with printing.progress() as on_progress:
+            observations = await run_cases(timbre, cases, _audience(timbre, audience), _user(), on_progress)
+        scores = scores_by_style(cases, observations)
+        if as_json:
+            print_json([asdict(score) for score in scores])
+        else:
+            console.print(printing.scores_table(scores))
+
+    _run(settings, measure, wording=None if settings.answer.wording == "quote" else _evaluated_wording(settings))
+
+
+@app.command()
+def ingest(
+    places: Annotated[list[str], typer.Argument(help="Folders, files or URLs (s3://, gs://, github://, zip:// ...).")],
+    source: Annotated[str | None, typer.Option(help="Name of the source; default: the folder's name.")] = None,
+    audience: Annotated[
+        list[str] | None, typer.Option(help="Group that may read it; repeat for several. Default: everyone.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on and follow changes of a folder until stopped.")] = False,
+) -> None:
+    """Read documents into the index; the second time only what changed.
+
+    Markdown, HTML, PDF, Word (.docx) and plain text. Deleted files disappear from the index; broken ones are reported with a
+    reason here and in `timbre sources`, and the others go on.
+    """
+    from bot.sources import Sources
+    from knowledge.documents import normalise_audience
+
+    settings = _settings()
+    with _knowledge(settings) as knowledge:
+        sources = Sources(settings, knowledge)
+        for place in places:
+            planned = sources.describe(place, source, normalise_audience(audience) if audience else None)
+            if dry_run:
+                console.print(sources.plan_text(planned), markup=False)
+                continue
+            with printing.progress() as on_progress:
+                report = sources.ingest(planned, on_progress)
+            console.print(printing.report_view(report))
+        if watch and not dry_run:
+            sources.watch(
+                [sources.describe(place, source, None) for place in places], lambda r: console.print(printing.report_view(r))
+            )
+
+
+@app.command()
+def sources(as_json: JsonOption = False) -> None:
+    """List the sources: documents, failures with their reasons, readers."""
+    from bot.sources import summary_object
+
+    with _knowledge(_settings()) as knowledge:
+        summaries = knowledge.catalogue.summaries()
+    if as_json:
+        print_json([summary_object(summary) for summary in summaries])
+    elif summaries:
+        console.print(printing.sources_table(summaries))
+    else:
+        console.print("No sources yet. Add one with: timbre ingest FOLDER")
+
+
+@app.command()
+def reindex(names: Annotated[list[str] | None, typer.Argument(help="Sources to read again; default: all.")] = None) -> None:
+    """Read the sources again, build a new index beside the old one and swap. Nothing unchanged is parsed or embedded again."""
+    from bot.sources import Sources
+
+    settings = _settings()
+    with _knowledge(settings) as knowledge, printing.progress() as on_progress:
+        reports, problems, chunks = Sources(settings, knowledge).reindex(names or [], on_progress)
+    for report in reports:
+        console.print(printing.report_view(report))
+    for problem in problems:
+        printing.complain(f"{problem} Its documents stay as they were.", "yellow")
+    console.print(f"The new index holds {chunks} chunks and is in use.")
+
+
+@app.command()
+def forget(
+    source: Annotated[str, typer.Argument(help="Name of the source (see `timbre sources`).")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a source and all that was read from it. The files themselves stay."""
+    from bot.sources import Sources
+
+    settings = _settings()
+    with _knowledge(settings) as knowledge:
+        found = knowledge.catalogue.source(source)
+        if not yes and not typer.confirm(f"Forget {found.name} ({found.place})?"):
+            raise CommandRejected("Nothing was changed.")
+        count = Sources(settings, knowledge).forget(found)
+    console.print(f"Forgot {found.name}: {count} documents.", markup=False)
+
+
+@known.command("list")
+def list_known() -> None:
+    """Show the known questions with their numbers."""
+    with _knowledge(_settings()) as knowledge:
+        found = knowledge.catalogue.known_questions()
+    console.print(printing.known_questions_table(found) if found else "No question has been confirmed yet.")
+
+
+@known.command("remove")
+def remove_known(number: Annotated[int, typer.Argument(help="Its number in `timbre questions list`.")]) -> None:
+    """Forget one, so that it no longer leads to its passage."""
+    with _knowledge(_settings()) as knowledge:
+        if not knowledge.catalogue.remove_known_question(id=number):
+            raise CommandRejected(f"There is no known question {number}.")
+    console.print(f"Forgot question {number}.")
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database, index, models and disk, and say what to do."""
+    from bot.doctor import examine
+
+    findings = list(examine(_settings()))
+    for finding in findings:
+        mark = Text("✓ ", style="green") if finding.is_well else Text("✗ ", style="red")
+        console.print(mark + Text(f"{finding.name}: ", style="bold") + Text(finding.fact))
+        if finding.remedy:
+            console.print(Text(f"  {finding.remedy}", style="yellow"))
+    if not all(finding.is_well for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def settings(as_json: JsonOption = False) -> None:
+    """List every setting, its value and where it came from. Secrets are hidden."""
+    from bot.settings import explain
+
+    rows = explain(_settings())
+    if as_json:
+        print_json([{"name": row.name, "value": row.value, "origin": row.origin, "meaning": row.meaning} for row in rows])
+        return
+    table = Table("setting", "value", "from", "meaning", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row.name, Text(row.value), Text(row.origin, style="dim" if row.origin == "default" else "green"), row.meaning
+        )
+    console.print(table)
+
+
+@app.command()
+def setup() -> None:
+    """Prepare the built-in models once (`make setup` does); afterwards everything starts in seconds."""
+    from bot.weights import embedder_loader, language_model_folder, models_dir
+
+    settings = _settings()
+    embedder_loader(settings, printing.notify)
+    if not settings.model.url:
+        language_model_folder(settings, printing.notify)
+    console.print(f"The models are ready in {models_dir(settings)}.")
+
+
+def _settings() -> Settings:
+    settings = load()
+    set_up_logging(settings.log_level)
+    return settings
+
+
+def _run(settings: Settings, use: Callable[[Any], Awaitable[None]], wording: str | None = None) -> None:
+    """Builds Timbre, uses it and closes it."""
+    from bot.main import build
+
+    async def run() -> None:
+        timbre = build(settings, printing.notify, wording=wording)
+        if timbre.warning:
+            printing.complain(timbre.warning, "yellow")
+        try:
+            await use(timbre)
+        finally:
+            await timbre.close()
+
+    asyncio.run(run())
+
+
+def _knowledge(settings: Settings) -> Any:
+    from bot.main import opened_knowledge
+
+    return opened_knowledge(settings, printing.notify)
+
+
+def _audience(timbre: Any, groups: list[str] | None) -> frozenset[str]:
+    from bot.main import audience_of
+
+    unknown, audience = audience_of(timbre.knowledge.catalogue, groups)
+    for group in unknown:
+        printing.complain(f"No document names the group {group!r}.", "yellow")
+    return audience
+
+
+def _evaluated_wording(settings: Settings) -> str | None:
+    """A model that has yet to earn its permission is let word answers while it is evaluated."""
+    from bot.weights import BUILT_IN_MODEL
+
+    is_built_in = settings.model.id == BUILT_IN_MODEL and not settings.model.url
+    return None if settings.answer.wording == "auto" and is_built_in else "model"
+
+
+def _user() -> str:
+    return f"console:{getpass.getuser()}"
+
+
+def _record_crash() -> str:
+    """Writes the traceback into TIMBRE_HOME's log and returns what to tell the person."""
+    crash = uuid4().hex[:8]
+    logging.getLogger(__name__).error("crash %s", crash, exc_info=True)
+    try:
+        path = load().home / "timbre.log"
+        with path.open("a") as file:
+            file.write(f"{datetime.now(UTC).isoformat()} crash {crash}\n{traceback.format_exc()}\n")
+    except (OSError, BotError):
+        return f"Something went wrong (crash {crash}). Run again with TIMBRE_LOG_LEVEL=DEBUG and report what it prints."
+    return f"Something went wrong (crash {crash}). Please report it with what {path} says about it."

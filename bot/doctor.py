@@ -1,0 +1,120 @@
+"""Checks that everything Timbre needs is there and says what to do about what is not."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from bot.errors import BotError
+from bot.language_model import identity_of
+from bot.main import build_knowledge, open_database, open_home
+from bot.settings import Settings
+from bot.storage.exchanges import ExchangeStore
+from bot.voice import read_voice
+from bot.weights import BUILT_IN_MODEL, models_dir
+from bot.wording import may_word
+from knowledge.errors import KnowledgeError
+from training.weights import is_prepared
+
+MIN_FREE_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `remedy` says what to do; empty when all is well."""
+
+    name: str
+    is_well: bool
+    fact: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """The findings, in the order in which one thing needs the other."""
+    checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
+        ("data folder", _home),
+        ("disk", _disk),
+        ("database", _database),
+        ("style guide", _voice),
+        ("embedding and index", _index),
+        ("language model", _model),
+    )
+    for name, check in checks:
+        try:
+            yield check(settings)
+        except (BotError, KnowledgeError) as err:
+            yield Finding(name, False, str(err), "Do what the message says, then run `timbre doctor` again.")
+
+
+def _home(settings: Settings) -> Finding:
+    open_home(settings)
+    return Finding("data folder", True, str(settings.home))
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.home).free
+    is_well = free >= MIN_FREE_BYTES
+    remedy = "" if is_well else "Free some space: indexing needs about 60 KB a passage, and a full disk stops everything."
+    return Finding("disk", is_well, f"{free / 2**30:.1f} GiB free", remedy)
+
+
+def _database(settings: Settings) -> Finding:
+    database = open_database(settings)
+    encrypted = "encrypted" if settings.database_key.get_secret_value() else "not encrypted (TIMBRE_DATABASE_KEY is not set)"
+    with database.connect() as connection:
+        is_sqlite = database.url.get_backend_name() == "sqlite"
+        broken = connection.execute(text("PRAGMA quick_check")).scalar() if is_sqlite else "ok"
+    database.close()
+    place = database.url.render_as_string(hide_password=True)
+    if broken != "ok":
+        return Finding("database", False, f"{place} is damaged: {broken}", "Restore it from a backup.")
+    return Finding("database", True, f"{place}, {encrypted if is_sqlite else 'at the newest schema'}")
+
+
+def _voice(settings: Settings) -> Finding:
+    read_voice(settings.answer.voice)
+    return Finding("style guide", True, str(settings.answer.voice or "built in"))
+
+
+def _index(settings: Settings) -> Finding:
+    knowledge = build_knowledge(settings, open_database(settings), lambda _: None)
+    generation = knowledge.index.live_generation()
+    waiting = len(knowledge.catalogue.waiting())
+    model = f"model {knowledge.embedder.name}"
+    if generation is None:
+        return Finding("embedding and index", False, f"{model}; nothing is indexed", "Run `timbre ingest FOLDER`.")
+    fact = f"{model}; generation {generation} with {knowledge.index.count(generation)} chunks"
+    if waiting:
+        return Finding("embedding and index", False, f"{fact}; {waiting} documents wait", "Run `timbre reindex`.")
+    failed = sum(len(summary.failed) for summary in knowledge.catalogue.summaries())
+    return Finding("embedding and index", True, f"{fact}{f'; {failed} files failed, see `timbre sources`' if failed else ''}")
+
+
+def _model(settings: Settings) -> Finding:
+    identity = identity_of(settings)
+    evaluation = ExchangeStore(open_database(settings)).wording_evaluation(identity.release)
+    permission = may_word(settings.answer.wording, settings.model.id, bool(settings.model.url), evaluation)
+    if not permission.is_allowed:
+        return Finding("language model", True, f"{identity.model}: not asked, answers are quotes")
+    if settings.model.url:
+        return _server(settings, permission.warning)
+    if settings.model.id == BUILT_IN_MODEL and not is_prepared(models_dir(settings) / BUILT_IN_MODEL):
+        return Finding("language model", False, f"{identity.model} is not prepared", "Run `timbre setup`.")
+    return Finding("language model", not permission.warning, identity.model, permission.warning)
+
+
+def _server(settings: Settings, warning: str) -> Finding:
+    import openai
+
+    client = openai.OpenAI(
+        base_url=settings.model.url, api_key=settings.model.api_key.get_secret_value() or "none", timeout=5, max_retries=0
+    )
+    try:
+        names = [model.id for model in client.models.list()]
+    except openai.OpenAIError as err:
+        return Finding("language model", False, f"{settings.model.url}: {err}", "Start the server or correct TIMBRE_MODEL__URL.")
+    if settings.model.id not in names:
+        remedy = f"Set TIMBRE_MODEL__ID to one of: {', '.join(names)}."
+        return Finding("language model", False, f"{settings.model.url} does not serve {settings.model.id}", remedy)
+    return Finding("language model", not warning, f"{settings.model.id} at {settings.model.url}", warning)

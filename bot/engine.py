@@ -1,0 +1,202 @@
+"""Answers a question: select the quotes, decide, word, check, cite, store. Knows nothing of any platform."""
+
+import asyncio
+import logging
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import regex
+
+from bot import abstention, citations, questions, quotes, small_talk
+from bot.conversation import Answer, Exchange, ExchangeId, Outcome, Question, Quote, Turn
+from bot.errors import CommandRejected, DatabaseUnavailable
+from bot.ports import ModelIdentity, Retriever
+from bot.storage.exchanges import ExchangeStore
+from bot.voice import Voice
+from bot.wording import OnText, QuoteWorder, Wording
+from knowledge.documents import Audience, Passage
+from knowledge.errors import KnowledgeError
+from knowledge.retrieval import Retrieval
+
+logger = logging.getLogger(__name__)
+
+STORED_PASSAGES = 10  # of the candidates; what `/why` shows and training may see
+SUGGESTIONS = 3
+SUGGESTIONS_TRIED = 12
+_CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\n\t]]", regex.V1)
+_HAS_WORD = regex.compile(r"[\p{L}\p{N}]")
+
+
+def silent(_: str) -> None:
+    """An `on_text` for callers that want the whole answer only."""
+
+
+def cleaned(text: str) -> str:
+    """The question without characters that no person types. Raises CommandRejected when nothing can be asked with it."""
+    text = unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+    if not text:
+        raise CommandRejected("Your question is empty; please write what you want to know.")
+    if not _HAS_WORD.search(text):
+        raise CommandRejected("I can only answer questions in words; please write what you want to know.")
+    if len(text) > questions.MAX_QUESTION_CHARS:
+        size = f"{len(text):,} characters; please ask in fewer than {questions.MAX_QUESTION_CHARS:,}"
+        raise CommandRejected(f"Your question has {size}, without pasted documents.")
+    return text
+
+
+class AnswerEngine:
+    """Turns questions into exchanges. Many questions may be answered at the same time.
+
+    `suggestible` gives (title, heading) pairs that an audience may read, of which questions are suggested.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        exchanges: ExchangeStore,
+        voice: Voice,
+        identity: ModelIdentity,
+        worder: QuoteWorder | None,
+        suggestible: Callable[[Audience], Sequence[tuple[str, str]]],
+        *,
+        max_quotes: int,
+        ask_whom: str,
+    ) -> None:
+        self._retriever = retriever
+        self._exchanges = exchanges
+        self._voice = voice
+        self._identity = identity
+        self._worder = worder
+        self._suggestible = suggestible
+        self._max_quotes = max_quotes
+        self._ask_whom = ask_whom
+
+    async def answer(self, question: Question, on_text: OnText = silent) -> Exchange:
+        """The stored exchange. `on_text` gets the answer's text in pieces, none of which is taken back.
+
+        Raises CommandRejected when the question cannot be asked, KnowledgeError or BotError when the world failed.
+        """
+        started = time.perf_counter()
+        question = _replaced(question, cleaned(question.text))
+        kind = small_talk.kind_of(question.text)
+        exchange = await (self._chat(question, kind) if kind else self._look_up(question, on_text))
+        if not exchange.answer.wording:
+            on_text(exchange.answer.text)
+        exchange.timings_s["total"] = time.perf_counter() - started
+        await asyncio.to_thread(self._exchanges.add, exchange)
+        logger.info("exchange %s %s signal %.2f", exchange.id, exchange.answer.outcome, exchange.signal)
+        return exchange
+
+    async def find(self, question: Question) -> tuple[Retrieval, int]:
+        """What is found for the question, with the turn before it where it needs that; and where it starts in the query."""
+        retrieve = self._retriever.retrieve
+        by_itself = await asyncio.to_thread(retrieve, questions.alone(question), question.audience)
+        joined = questions.with_previous_turn(question)
+        if joined is None:
+            return by_itself, 0
+        query, start = joined
+        retrieval = await asyncio.to_thread(retrieve, query, question.audience)
+        return (retrieval, start) if abstention.is_follow_up(by_itself, retrieval, start) else (by_itself, 0)
+
+    async def suggestions(self, audience: Audience) -> list[str]:
+        """Questions that the documents can answer, each tried."""
+        found: list[str] = []
+        headings = await asyncio.to_thread(self._suggestible, audience)
+        for candidate in small_talk.candidate_questions(headings)[:SUGGESTIONS_TRIED]:
+            retrieval = await asyncio.to_thread(self._retriever.retrieve, candidate, audience)
+            if abstention.decide(retrieval, candidate)[0] is Outcome.ANSWERED:
+                found.append(candidate)
+            if len(found) == SUGGESTIONS:
+                break
+        return found
+
+    async def _chat(self, question: Question, kind: str) -> Exchange:
+        suggested = await self.suggestions(question.audience) if kind in ("greeting", "what") else []
+        answer = Answer(Outcome.ANSWERED, small_talk.reply(kind, self._voice, suggested))
+        return self._exchange(question, question.text, answer, [], [], 1.0, {}, is_small_talk=True)
+
+    async def _look_up(self, question: Question, on_text: OnText) -> Exchange:
+        retrieval, start = await self.find(question)
+        query = retrieval.query
+        outcome, signal = abstention.decide(retrieval, question.text)
+        timings = dict(retrieval.timings_s)
+        before = time.perf_counter()
+        parts = [(start + first, start + last) for first, last in questions.parts(query[start:])]
+        selected = quotes.select(retrieval, parts, self._max_quotes)
+        timings["select"] = time.perf_counter() - before
+        if not selected or outcome is Outcome.UNKNOWN:
+            answer = citations.unknown(self._voice, self._ask_whom, abstention.is_off_limits(question.text))
+            return self._exchange(question, query, answer, retrieval.passages, [], signal, timings)
+        if outcome is Outcome.CLOSEST:
+            pages = quotes.best_by_page(retrieval, parts, citations.MAX_PAGES)
+            answer = citations.closest(citations.number(pages), self._voice, self._ask_whom)
+            return self._exchange(question, query, answer, retrieval.passages, pages, signal, timings)
+        before = time.perf_counter()
+        on_text = _after(self._voice.opening, on_text)
+        wording = await self._word(question.text, selected, on_text)
+        if wording:
+            timings["word"] = time.perf_counter() - before
+        answer = citations.answered(citations.number(selected), wording.text if wording else "", self._voice)
+        exchange = self._exchange(question, query, answer, retrieval.passages, selected, signal, timings, wording)
+        if answer.wording:
+            on_text("\n\n" + "\n\n".join([*map(citations.quoted, answer.citations), self._voice.closing]).rstrip())
+        return exchange
+
+    async def _word(self, question: str, selected: Sequence[Quote], on_text: OnText) -> Wording | None:
+        """The quotes in the model's words; none where no model words, or for a standard answer, which stands as written."""
+        if self._worder is None or selected[0].passage.document.is_standard_answer:
+            return None
+        return await self._worder.word(question, selected, on_text)
+
+    def _exchange(
+        self,
+        question: Question,
+        query: str,
+        answer: Answer,
+        passages: Sequence[Passage],
+        selected: Sequence[Quote],
+        signal: float,
+        timings: dict[str, float],
+        wording: Wording | None = None,
+        is_small_talk: bool = False,
+    ) -> Exchange:
+        return Exchange(
+            id=ExchangeId(uuid4().hex[:12]),
+            question=question,
+            query=query,
+            answer=answer,
+            passages=passages[:STORED_PASSAGES],
+            quotes=selected,
+            signal=signal,
+            release=self._identity.release,
+            model=self._identity.model,
+            messages=wording.messages if wording else (),
+            timings_s=timings,
+            asked_at=datetime.now(UTC),
+            is_small_talk=is_small_talk,
+            dropped_sentences=wording.dropped if wording else 0,
+        )
+
+
+def _after(opening: str, on_text: OnText) -> OnText:
+    """An `on_text` that says the opening before the first piece, and nothing when there is no piece."""
+    waiting = [f"{opening}\n\n"] if opening else []
+
+    def show(piece: str) -> None:
+        on_text((waiting.pop() if waiting else "") + piece)
+
+    return show
+
+
+def failure(err: Exception) -> str:
+    """What a person is told when the world failed: the sentence that our errors carry."""
+    known = isinstance(err, KnowledgeError | DatabaseUnavailable | CommandRejected)
+    return str(err) if known else "Something went wrong on my side; please try again, or tell an administrator."
+
+
+def _replaced(question: Question, text: str) -> Question:
+    history = [Turn(turn.speaker, _CONTROL.sub("", turn.text)) for turn in question.history]
+    return Question(text, question.audience, history, question.asked_by, question.channel)

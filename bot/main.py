@@ -1,0 +1,190 @@
+"""The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
+
+from bot.engine import AnswerEngine
+from bot.errors import CommandRejected, SettingsInvalid
+from bot.feedback import AddStandardAnswer, FeedbackService
+from bot.language_model import identity_of, open_language_model
+from bot.ports import LanguageModel
+from bot.settings import Settings
+from bot.storage.database import Database, sqlite_url
+from bot.storage.exchanges import ExchangeStore
+from bot.voice import read_voice
+from bot.weights import Notify, embedder_loader
+from bot.wording import QuoteWorder, may_word
+from knowledge.bulk import BulkEmbedder
+from knowledge.catalogue import Catalogue
+from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
+from knowledge.ingestion import Ingestion
+from knowledge.parsing.sandbox import ParsingSandbox
+from knowledge.ports import Embedder
+from knowledge.retrieval import HybridRetriever
+from knowledge.stores.embedded import EmbeddedIndex
+from knowledge.terms import TERMS_VERSION
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """The parts of knowledge, put together."""
+
+    embedder: Embedder
+    catalogue: Catalogue
+    index: EmbeddedIndex
+    ingestion: Ingestion
+    retriever: HybridRetriever
+
+
+def open_home(settings: Settings) -> None:
+    """Makes TIMBRE_HOME, for its owner only. Raises SettingsInvalid when it cannot be written to."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as err:
+        raise SettingsInvalid(f"The data folder {settings.home} cannot be made ({err.strerror}); set TIMBRE_HOME.") from err
+    if not os.access(settings.home, os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"The data folder {settings.home} may not be written to; set TIMBRE_HOME to one that may.")
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, at the newest schema."""
+    open_home(settings)
+    url = settings.database_url or sqlite_url(settings.home / "timbre.db")
+    database = Database(url, settings.database_key.get_secret_value() or None)
+    database.migrate()
+    return database
+
+
+def build_knowledge(settings: Settings, database: Database, notify: Notify, embedder: Embedder | None = None) -> Knowledge:
+    """Knowledge on the database; `embedder` in place of the one that the settings name."""
+    load = partial(_given, embedder) if embedder else embedder_loader(settings, notify)
+    embedder = embedder or load()
+    catalogue = Catalogue(database, embedder.name, embedder.dimensions)
+    index = EmbeddedIndex(database, f"{embedder.name}|terms-{TERMS_VERSION}", embedder.dimensions)
+    ingestion = Ingestion(
+        catalogue,
+        index,
+        embedder,
+        partial(BulkEmbedder, embedder, partial(load, threads=1), settings.embedding.workers),
+        partial(ParsingSandbox, settings.ingestion.parser_memory_mb * 2**20, settings.ingestion.parser_cpu_s),
+        settings.ingestion.max_file_mb * 2**20,
+    )
+    return Knowledge(embedder, catalogue, index, ingestion, HybridRetriever(catalogue, index, embedder))
+
+
+@contextmanager
+def ingestion_lock(settings: Settings, wait: bool = False) -> Iterator[None]:
+    """One writer of the index at a time in a TIMBRE_HOME; the kernel frees the lock when its process dies.
+
+    Raises CommandRejected when another one is at work, unless told to wait for it.
+    """
+    open_home(settings)
+    with (settings.home / "ingestion.lock").open("w") as file:
+        try:
+            flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
+        except BlockingIOError as err:
+            raise CommandRejected("Another ingestion is running here; wait until it has finished.") from err
+        yield
+
+
+def _given(embedder: Embedder, threads: int = 1) -> Embedder:
+    return embedder
+
+
+@dataclass(frozen=True)
+class Timbre:
+    """The whole product, put together: what the command line and every platform use."""
+
+    settings: Settings
+    database: Database
+    knowledge: Knowledge
+    exchanges: ExchangeStore
+    engine: AnswerEngine
+    feedback: FeedbackService
+    language_model: LanguageModel | None
+    warning: str
+
+    async def close(self) -> None:
+        if self.language_model:
+            await self.language_model.close()
+        self.database.close()
+
+
+def build(
+    settings: Settings,
+    notify: Notify,
+    *,
+    embedder: Embedder | None = None,
+    language_model: LanguageModel | None = None,
+    wording: str | None = None,
+) -> Timbre:
+    """Everything, ready to answer.
+
+    `embedder` and `language_model` stand in for those that the settings name, `wording` for TIMBRE_ANSWER__WORDING.
+    """
+    database = open_database(settings)
+    knowledge = build_knowledge(settings, database, notify, embedder)
+    exchanges = ExchangeStore(database)
+    voice = read_voice(settings.answer.voice)
+    identity = language_model.identity if language_model else identity_of(settings)
+    permission = may_word(
+        wording or settings.answer.wording,
+        settings.model.id,
+        bool(settings.model.url),
+        exchanges.wording_evaluation(identity.release),
+    )
+    model = (language_model or open_language_model(settings, notify)) if permission.is_allowed else None
+    engine = AnswerEngine(
+        knowledge.retriever,
+        exchanges,
+        voice,
+        identity,
+        QuoteWorder(model, knowledge.embedder, voice, settings.model) if model else None,
+        knowledge.catalogue.headings,
+        max_quotes=settings.answer.max_quotes,
+        ask_whom=settings.answer.ask_whom,
+    )
+    feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(settings, knowledge.ingestion))
+    return Timbre(settings, database, knowledge, exchanges, engine, feedback, model, permission.warning)
+
+
+def audience_of(catalogue: Catalogue, groups: Sequence[str] | None) -> tuple[list[str], Audience]:
+    """Who asks at this terminal: (groups that no document names, audience).
+
+    Without groups it is the operator, who holds the files and reads all of them; with groups, a member of those and of
+    everyone.
+    """
+    named = catalogue.groups()
+    if groups is None:
+        return [], named | {EVERYONE}
+    chosen = normalise_audience(groups)
+    return sorted(chosen - named - {EVERYONE}), chosen | {EVERYONE}
+
+
+@contextmanager
+def opened_knowledge(settings: Settings, notify: Notify) -> Iterator[Knowledge]:
+    """Knowledge alone, for commands that talk to no model; the database is closed at the end."""
+    database = open_database(settings)
+    try:
+        yield build_knowledge(settings, database, notify)
+    finally:
+        database.close()
+
+
+async def open_console(timbre: Timbre, audience: Audience, person: str) -> None:
+    """The interactive chat, until the person leaves."""
+    from adapters.console.connection import Console
+
+    await Console(timbre.engine, timbre.feedback, audience, person).talk()
+
+
+def _standard_answers(settings: Settings, ingestion: Ingestion) -> AddStandardAnswer:
+    def add(key: str, question: str, answer: str, audience: Audience) -> ChunkId:
+        with ingestion_lock(settings, wait=True):
+            return ingestion.add_standard_answer(key, question, answer, audience)
+
+    return add

@@ -1,0 +1,81 @@
+"""Fixtures of the conversation: a small handbook that is already indexed, with and without a model that words."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.conversation import Exchange, Question
+from bot.main import Timbre, build
+from bot.settings import Settings
+from knowledge.documents import EVERYONE
+from tests.conftest import silent
+from tests.fakes import HashingEmbedder, ScriptedModel
+
+ALL = frozenset({EVERYONE})
+LEAVE = "# Annual leave\n\nFull-time employees get 27 days of annual leave. Dogs are welcome on Friday.\n"
+PARKING = "# Parking\n\n## Where can I park my bicycle?\n\nBicycles park in the harbour shed.\n"
+
+
+def ingest(timbre: Timbre, folder: Path, *groups: str) -> None:
+    """Reads the folder as a source of its name, for these groups or for everyone."""
+    timbre.knowledge.ingestion.ingest(folder.name, str(folder), frozenset(groups) or ALL, lambda *_: None)
+
+
+class Worded:
+    """Timbre with a scripted model that words every answer; `says` fills the model's queue, `shown` is what was streamed."""
+
+    def __init__(self, settings: Settings, embedder: HashingEmbedder) -> None:
+        self.model = ScriptedModel()
+        self.timbre = build(settings, silent, embedder=embedder, language_model=self.model, wording="model")
+        self.shown = ""
+
+    def says(self, *answers: str) -> None:
+        self.model.answers += answers
+
+    async def ask(self, text: str) -> Exchange:
+        def show(piece: str) -> None:
+            self.shown += piece
+
+        return await self.timbre.engine.answer(Question(text, ALL), show)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated_file: Path) -> Settings:
+    """With a TIMBRE_HOME whose database is at the newest schema already."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copyfile(migrated_file, home / "timbre.db")
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="session")
+def handbook_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TIMBRE_HOME with two documents indexed, to be copied: parsing starts a process and takes a second."""
+    folder, home = tmp_path_factory.mktemp("handbook"), tmp_path_factory.mktemp("home")
+    settings = Settings.model_construct(home=home)  # a fixture of the session runs before the environment is cleaned
+    (folder / "leave.md").write_text(LEAVE)
+    (folder / "parking.md").write_text(PARKING)
+    timbre = build(settings, silent, embedder=HashingEmbedder())
+    ingest(timbre, folder)
+    timbre.database.close()
+    return home
+
+
+@pytest.fixture
+def handbook(handbook_home: Path, settings: Settings, embedder: HashingEmbedder) -> Iterator[Timbre]:
+    """Timbre with two documents for everyone, about leave and parking; answers are quotes."""
+    shutil.copytree(handbook_home, settings.home, dirs_exist_ok=True)
+    built = build(settings, silent, embedder=embedder)
+    yield built
+    built.database.close()
+
+
+@pytest.fixture
+def worded(handbook_home: Path, settings: Settings, embedder: HashingEmbedder) -> Iterator[Worded]:
+    """The same, with a scripted model that words the answers."""
+    shutil.copytree(handbook_home, settings.home, dirs_exist_ok=True)
+    made = Worded(settings, embedder)
+    yield made
+    made.timbre.database.close()
