@@ -91,7 +91,6 @@ class Answer:
     citations: Sequence[Citation] = ()
     pages: Sequence[Passage] = ()
     wording: str = ""
-    notice: str = ""
 
 
 @dataclass(frozen=True)
