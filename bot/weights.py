@@ -1,7 +1,9 @@
 """Where prepared model weights are, and how the built-in ones get there (once, at setup or at first use)."""
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -64,13 +66,14 @@ def _load_torch(path: str, threads: int = 2) -> Embedder:
 
 
 def _export_quietly(path: str, name: str, folder: Path) -> None:
-    import logging
-    import warnings
-
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export_onnx(path, name, folder)
+    """The exporters warn of what does not concern us; errors are raised, not logged."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            export_onnx(path, name, folder)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _model_path(model: str) -> str:
