@@ -189,4 +189,5 @@ def scores_by_style(cases: Sequence[Case], observations: Sequence[Observation]) 
         ("answerable", [p for p in pairs if p[0].is_answerable]),
         ("unanswerable", [p for p in pairs if not p[0].is_answerable]),
     ]
-    return [score(name, [c for c, _ in group], [o for _, o in group]) for name, group in groups if group]
+    unique = {name: group for name, group in groups if group}  # a set may call a style what a total is called
+    return [score(name, [c for c, _ in group], [o for _, o in group]) for name, group in unique.items()]

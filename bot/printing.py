@@ -25,7 +25,7 @@ from rich.text import Text
 
 from bot.citations import quoted
 from bot.conversation import Answer, Citation, Outcome
-from bot.evaluation import Score
+from bot.evaluation import Score, Share
 from knowledge.documents import Passage
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from knowledge.ingestion import Progress as OnProgress
 
 SNIPPET_CHARS = 160
-SCORE_COLUMNS = "style,n,right,right of answered,cited gold,not answered,of those linked gold,words,p50 s,p95 s".split(",")
+SCORE_COLUMNS = "style,n,right,right of answered,cited gold,not answered,of those linked,words,p50 s,p95 s".split(",")
 PLAIN_PROGRESS_S = 2.0  # without a terminal, progress is a line this often
 
 console = Console(highlight=False)
@@ -163,9 +163,17 @@ def scores_table(scores: Sequence[Score]) -> Table:
     for score in scores:
         shares = (score.right, score.right_of_answered, score.cited_gold, score.not_answered, score.linked_gold)
         table.add_row(
-            score.style, str(score.n), *map(str, shares), f"{score.words:.0f}", f"{score.p50_s:.2f}", f"{score.p95_s:.2f}"
+            score.style, str(score.n), *map(_share_cell, shares), f"{score.words:.0f}", f"{score.p50_s:.2f}", f"{score.p95_s:.2f}"
         )
     return table
+
+
+def _share_cell(share: Share) -> Text:
+    """The value, and its interval on a line of its own, so that the table fits a narrow terminal."""
+    if not share.n:
+        return Text("-")
+    low, high = share.interval
+    return Text(f"{share.value:.2f}\n") + Text(f"{low:.2f}-{high:.2f}", style="dim")
 
 
 @contextmanager
