@@ -60,7 +60,7 @@ def signal(retrieval: Retrieval) -> float:
 def is_follow_up(by_itself: Retrieval, after_previous_turn: Retrieval, start: int) -> bool:
     """Whether the question, which starts at `start`, needs the turn before it: then its own words are met better with it.
 
-    On the handbook this finds 12 of 12 follow-ups and takes 3 of 100 changes of topic for one (benchmarks/answers.py);
+    On the handbook this finds 11 of 12 follow-ups and takes 3 of 100 changes of topic for one (benchmarks/answers.py);
     joining always, as most systems do, answers changes of topic from the passages of the topic before.
     """
     if not by_itself.passages or not after_previous_turn.passages:

@@ -12,6 +12,7 @@ from bot.errors import CommandRejected
 from bot.question_files import check_row, read_lines, read_object
 
 Z_95 = 1.96
+TOTALS = ("answerable", "unanswerable")  # a set may call a style what a total is called: it is shown once
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,9 @@ def scores_by_style(cases: Sequence[Case], observations: Sequence[Observation]) 
     """One score per style, answerable ones first, then all answerable and all unanswerable together."""
     pairs = list(zip(cases, observations, strict=True))
     styles = list(dict.fromkeys(case.style for case in sorted(cases, key=lambda case: not case.is_answerable)))
-    groups = [(style, [p for p in pairs if p[0].style == style]) for style in styles]
+    groups = [(style, [p for p in pairs if p[0].style == style]) for style in styles if style not in TOTALS]
     groups += [
-        ("answerable", [p for p in pairs if p[0].is_answerable]),
-        ("unanswerable", [p for p in pairs if not p[0].is_answerable]),
+        (TOTALS[0], [p for p in pairs if p[0].is_answerable]),
+        (TOTALS[1], [p for p in pairs if not p[0].is_answerable]),
     ]
-    unique = {name: group for name, group in groups if group}  # a set may call a style what a total is called
-    return [score(name, [c for c, _ in group], [o for _, o in group]) for name, group in unique.items()]
+    return [score(name, [c for c, _ in group], [o for _, o in group]) for name, group in groups if group]
