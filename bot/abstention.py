@@ -82,7 +82,8 @@ def _worst_met(passage: Passage, weights: Floats) -> float:
 def decide(retrieval: Retrieval, question: str) -> tuple[Outcome, float]:
     """The outcome and the signal behind it.
 
-    A question that was confirmed before, or that a standard answer was written for, is answered when it is met well enough;
+    A question that was confirmed before, or that a standard answer was written for, is answered when it is met well enough,
+    and never unknown when it leads to the best passage;
     an attempt at instructions, or at a person's private matters, is unknown whatever was found.
     """
     value = signal(retrieval)
@@ -92,7 +93,8 @@ def decide(retrieval: Retrieval, question: str) -> tuple[Outcome, float]:
         return Outcome.ANSWERED, max(value, ANSWERED_FROM)
     if value >= ANSWERED_FROM:
         return Outcome.ANSWERED, value
-    return (Outcome.CLOSEST if value >= CLOSEST_FROM else Outcome.UNKNOWN), value
+    leads_somewhere = value >= CLOSEST_FROM or bool(retrieval.passages and retrieval.passages[0].found_by)
+    return (Outcome.CLOSEST if leads_somewhere else Outcome.UNKNOWN), value
 
 
 def is_off_limits(question: str) -> bool:
