@@ -11,14 +11,13 @@ from sqlmodel import Session, col, delete, select, update
 from knowledge.documents import Audience, Chunk, ChunkId, DocumentId, DocumentRef, DocumentState, Unit
 from knowledge.errors import UnknownSource
 from knowledge.ports import Database, Embedding, IndexEntry
-from knowledge.tables import ChunkRow, DocumentRow, EmbeddingRow, KnownQuestionRow, SourceRow
+from knowledge.tables import ChunkRow, DocumentRow, EmbeddingRow, KnownQuestionRow, SourceRow, in_slices
 from knowledge.terms import grams, stems
 from knowledge.vectors import PackedEmbedding, unpack_floats
 
 STANDARD_ANSWERS = "standard-answers"
 """The source that holds approved corrections; it has no files."""
 STANDARD_ANSWERS_PLACE = "corrections approved by support staff"
-MAX_SQL_VARIABLES = 500
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ class Catalogue:
         """The chunks with where they come from; one that is gone is left out."""
         found: dict[ChunkId, tuple[DocumentRef, Chunk]] = {}
         with self._database.reading() as session:
-            for part in _slices(chunk_ids):
+            for part in in_slices(chunk_ids):
                 rows = session.exec(
                     select(ChunkRow, DocumentRow, SourceRow)
                     .join(DocumentRow, col(DocumentRow.id) == col(ChunkRow.document_id))
@@ -271,7 +270,7 @@ class Catalogue:
         """The vectors of the chunks' indexed text."""
         found: dict[ChunkId, Embedding] = {}
         with self._database.reading() as session:
-            for part in _slices(chunk_ids):
+            for part in in_slices(chunk_ids):
                 rows = session.exec(
                     select(ChunkRow.id, EmbeddingRow)
                     .join(EmbeddingRow, col(EmbeddingRow.text_hash) == col(ChunkRow.text_hash))
@@ -349,7 +348,7 @@ class Catalogue:
 
     def _set_state(self, document_ids: Iterable[DocumentId], state: DocumentState) -> None:
         with self._database.writing() as session:
-            for part in _slices(list(document_ids)):
+            for part in in_slices(list(document_ids)):
                 session.exec(update(DocumentRow).where(col(DocumentRow.id).in_(part)).values(state=state))
 
     def _document_row(self, session: Session, source_id: int, location: str) -> DocumentRow:
@@ -363,7 +362,7 @@ class Catalogue:
 
     def _embedded(self, session: Session, hashes: Sequence[str]) -> set[str]:
         present: set[str] = set()
-        for part in _slices(hashes):
+        for part in in_slices(hashes):
             where = (col(EmbeddingRow.text_hash).in_(part), EmbeddingRow.embedder == self._embedder)
             present.update(session.exec(select(EmbeddingRow.text_hash).where(*where)).all())
         return present
@@ -389,10 +388,6 @@ class Catalogue:
         return IndexEntry(
             ChunkId(row.id or 0), document_id, audience, stems(text), grams(text), unpack_floats(vector, self._dimensions)[0]
         )
-
-
-def _slices(items: Sequence[int] | Sequence[str] | Sequence[ChunkId] | Sequence[DocumentId]) -> list[Sequence[int | str]]:
-    return [items[start : start + MAX_SQL_VARIABLES] for start in range(0, len(items), MAX_SQL_VARIABLES)]
 
 
 def _source(row: SourceRow) -> Source:

@@ -1,6 +1,8 @@
 """The catalogue's rows. Written only by `catalogue.py` and, for its own two tables, by `stores/embedded.py`."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import JSON, Column, DateTime, ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -115,3 +117,12 @@ class IndexChangeRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     generation_id: int = Field(sa_column=Column(ForeignKey("generation.id", ondelete="CASCADE"), nullable=False, index=True))
     document_id: int
+
+
+MAX_SQL_VARIABLES = 500  # far below every database's limit
+Item = TypeVar("Item")
+
+
+def in_slices(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """The items in parts that fit into one `IN (...)`."""
+    return (items[start : start + MAX_SQL_VARIABLES] for start in range(0, len(items), MAX_SQL_VARIABLES))

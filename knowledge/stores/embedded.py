@@ -10,7 +10,7 @@ from knowledge.documents import ChunkId, DocumentId
 from knowledge.errors import IndexUnavailable
 from knowledge.ports import Database, GenerationId, IndexEntry, IndexQuery, Legs
 from knowledge.stores.snapshot import Snapshot
-from knowledge.tables import GenerationRow, IndexChangeRow, IndexEntryRow
+from knowledge.tables import GenerationRow, IndexChangeRow, IndexEntryRow, in_slices
 from knowledge.vectors import pack_floats, unpack_floats
 
 
@@ -111,7 +111,7 @@ class EmbeddedIndex:
             .where(col(IndexChangeRow.generation_id) == snapshot.generation, col(IndexChangeRow.id) > self._seen_change)
             .distinct()
         ).all()
-        rows = [row for part in _slices(changed) for row in self._rows_of(session, snapshot.generation, part)]
+        rows = [row for part in in_slices(changed) for row in self._rows_of(session, snapshot.generation, part)]
         snapshot.replace([DocumentId(document) for document in changed], [self._entry(row) for row in rows])
         self._seen_change = last
 
@@ -128,13 +128,6 @@ class EmbeddedIndex:
             row.grams.split(),
             unpack_floats(row.vector, self._dimensions)[0],
         )
-
-
-MAX_SQL_VARIABLES = 500  # far below every database's limit
-
-
-def _slices(items: Sequence[int]) -> list[Sequence[int]]:
-    return [items[start : start + MAX_SQL_VARIABLES] for start in range(0, len(items), MAX_SQL_VARIABLES)]
 
 
 def _last_change(session: Session, generation: GenerationId) -> int:
