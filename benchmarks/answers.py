@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.corpora import Corpus, handbook, squad
 from bot import abstention, grounding, questions, quotes
-from bot.conversation import Outcome, Question, Quote, Turn
+from bot.conversation import Outcome, Question, Quote, turns
 from bot.evaluating import run_cases
 from bot.evaluation import Case, Observation, Score, is_right, is_same_page, score, scores_by_style
 from bot.main import Timbre, audience_of, build
@@ -113,8 +113,7 @@ def _prepared(corpus: Corpus, home: Path) -> tuple[Timbre, list[Found]]:
 async def _find(timbre: Timbre, cases: Sequence[Case], audience: Audience) -> list[Found]:
     found = []
     for case in cases:
-        history = [Turn("user" if speaker == "user" else "assistant", text) for speaker, text in case.history]
-        retrieval, start = await timbre.engine.find(Question(case.question, audience, history))
+        retrieval, start = await timbre.engine.find(Question(case.question, audience, turns(case.history)))
         found.append(Found(case, retrieval.query, start, retrieval))
     return found
 

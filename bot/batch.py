@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from bot.conversation import Exchange, Question, Turn
+from bot.conversation import Exchange, Question, turns
 from bot.engine import AnswerEngine, failure
 from bot.errors import BotError
 from bot.question_files import check_row, read_lines, read_object
@@ -47,5 +47,5 @@ async def _answer_line(
 
 async def answer_row(engine: AnswerEngine, row: dict[str, Any], audience: Audience, asked_by: str) -> Exchange:
     """The exchange for a row `{"question", "history"?}`."""
-    history = [Turn(speaker, str(text)) for speaker, text in row.get("history") or []]
+    history = turns(row.get("history") or [])
     return await engine.answer(Question(row["question"], audience, history, asked_by))

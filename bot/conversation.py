@@ -1,6 +1,6 @@
 """The values of a conversation. No input or output, nothing of any platform."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,11 @@ class Turn:
 
     speaker: Speaker
     text: str
+
+
+def turns(history: Iterable[Sequence[str]]) -> list[Turn]:
+    """Turns from `[["user", text], ["assistant", text], ...]`, the form of question files (checked by `question_files`)."""
+    return [Turn("user" if speaker == "user" else "assistant", text) for speaker, text in history]
 
 
 @dataclass(frozen=True)

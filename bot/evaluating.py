@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from bot.batch import CONCURRENT_WORDINGS
-from bot.conversation import Exchange, Outcome, Question, Turn
+from bot.conversation import Exchange, Outcome, Question, turns
 from bot.engine import failure
 from bot.errors import BotError
 from bot.evaluation import Case, Observation, is_right
@@ -40,9 +40,7 @@ async def run_cases(
 
 
 async def _observe(timbre: Timbre, case: Case, audience: Audience, asked_by: str) -> Observation:
-    question = Question(
-        case.question, audience, [Turn("user" if s == "user" else "assistant", t) for s, t in case.history], asked_by
-    )
+    question = Question(case.question, audience, turns(case.history), asked_by)
     try:
         return observation_of(await timbre.engine.answer(question))
     except IndexUnavailable:
