@@ -264,7 +264,8 @@ def forget(
         found = knowledge.catalogue.source(source)
         if not yes and not typer.confirm(f"Forget {found.name} ({found.place})?"):
             raise CommandRejected("Nothing was changed.")
-        count = Sources(settings, knowledge).forget(found)
+        with printing.progress() as on_progress:
+            count = Sources(settings, knowledge).forget(found, on_progress)
     console.print(f"Forgot {found.name}: {count} documents.", markup=False)
 
 

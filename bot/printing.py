@@ -192,7 +192,7 @@ def progress() -> "Iterator[OnProgress]":
     )
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("starting", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)
 
 
 def _plain_progress() -> "OnProgress":
@@ -202,6 +202,6 @@ def _plain_progress() -> "OnProgress":
         nonlocal last
         if time.monotonic() - last >= PLAIN_PROGRESS_S:
             last = time.monotonic()
-            errors.print(f"· {what}: {done} of {total}")
+            errors.print(f"· {what}: {done} of {total}" if total else f"· {what}")
 
     return show

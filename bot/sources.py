@@ -79,9 +79,9 @@ class Sources:
                     problems.append(str(err))
             return reports, problems, self._knowledge.ingestion.rebuild(progress)
 
-    def forget(self, source: Source) -> int:
+    def forget(self, source: Source, progress: Progress) -> int:
         with ingestion_lock(self._settings):
-            return self._knowledge.ingestion.forget(source)
+            return self._knowledge.ingestion.forget(source, progress)
 
     def watch(self, planned: Sequence[Planned], on_report: Callable[[IngestReport], None]) -> None:
         """Reads a source again whenever its folder changes, until interrupted. Raises CommandRejected for a URL."""

@@ -191,21 +191,11 @@ class Catalogue:
                 DocumentId(i) for i in session.exec(select(DocumentRow.id).where(where).order_by(col(DocumentRow.id))).all() if i
             ]
 
-    def mark_indexed(self, document_id: DocumentId) -> None:
+    def mark_indexed(self, document_ids: Iterable[DocumentId]) -> None:
         """The index now holds what `entries` said: old chunks go, a deleted document goes altogether."""
         with self._database.writing() as session:
-            row = session.get(DocumentRow, document_id)
-            if row is None:
-                return
-            if row.state == "deleted":
-                session.exec(delete(ChunkRow).where(col(ChunkRow.document_id) == document_id))
-                session.exec(delete(KnownQuestionRow).where(col(KnownQuestionRow.document_id) == document_id))
-                session.delete(row)
-                return
-            old = col(ChunkRow.version) < row.version
-            session.exec(delete(ChunkRow).where(col(ChunkRow.document_id) == document_id, old))
-            row.state = "indexed" if row.state == "stored" else row.state
-            session.add(row)
+            for document_id in document_ids:
+                _mark_indexed(session, document_id)
 
     def drop_unused_embeddings(self) -> int:
         """Deletes vectors of texts that no chunk has any more; how many."""
@@ -388,6 +378,21 @@ class Catalogue:
         return IndexEntry(
             ChunkId(row.id or 0), document_id, audience, stems(text), grams(text), unpack_floats(vector, self._dimensions)[0]
         )
+
+
+def _mark_indexed(session: Session, document_id: DocumentId) -> None:
+    row = session.get(DocumentRow, document_id)
+    if row is None:
+        return
+    if row.state == "deleted":
+        session.exec(delete(ChunkRow).where(col(ChunkRow.document_id) == document_id))
+        session.exec(delete(KnownQuestionRow).where(col(KnownQuestionRow.document_id) == document_id))
+        session.delete(row)
+        return
+    old = col(ChunkRow.version) < row.version
+    session.exec(delete(ChunkRow).where(col(ChunkRow.document_id) == document_id, old))
+    row.state = "indexed" if row.state == "stored" else row.state
+    session.add(row)
 
 
 def _source(row: SourceRow) -> Source:

@@ -5,7 +5,9 @@ KnowledgeError
 ├── SourceUnreadable     a source's place cannot be reached or listed
 ├── UnknownSource        no source has this name
 ├── ModelUnavailable     the embedding model cannot be loaded
-└── IndexUnavailable     the index has no live generation or cannot be reached
+└── IndexUnavailable     the index cannot do what was asked
+    ├── NothingIndexed   no generation is live: nothing was ever indexed with this embedder
+    └── IndexAway        its server does not answer; passes by itself when the server is back
 """
 
 
@@ -41,4 +43,19 @@ class ModelUnavailable(KnowledgeError):
 
 
 class IndexUnavailable(KnowledgeError):
-    """The index cannot answer."""
+    """The index cannot do what was asked."""
+
+
+class NothingIndexed(IndexUnavailable):
+    """There is nothing to search."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is indexed yet; run `timbre ingest PATH` first, or `timbre reindex` if the index was changed.")
+
+
+class IndexAway(IndexUnavailable):
+    """The index's server does not answer."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"The index at {url} does not answer ({reason}); start it, or correct TIMBRE_INDEX__URL.")
+        self.url = url

@@ -1,19 +1,24 @@
 """Brings sources into the catalogue and the index: only what changed, document by document, able to go on after a kill.
 
-For each document: parse, chunk, embed what is new, store (one transaction), put into the index, mark as indexed. A run that
-ends in between leaves documents `stored`; the next run starts by finishing those.
+For each document: parse, chunk, embed what is new, store (one transaction); then, a group at a time, put into the index and mark
+as indexed. A run that ends in between leaves documents `stored`; the next run starts by finishing those. While the index's server
+is away, a run waits for it.
 """
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from knowledge.bulk import BulkEmbedder, Embeddings
 from knowledge.catalogue import STANDARD_ANSWERS, STANDARD_ANSWERS_PLACE, Catalogue, DocumentStatus, Source, text_hash
 from knowledge.chunking import chunk_document
 from knowledge.documents import Audience, Block, Chunk, ChunkId, DocumentId, ParsedDocument, Section
-from knowledge.errors import ParseFailed, SourceUnreadable
+from knowledge.errors import IndexAway, ParseFailed, SourceUnreadable
 from knowledge.files import FileEntry, Place
 from knowledge.parsing import PARSER_VERSION
 from knowledge.parsing.sandbox import ParsingSandbox
@@ -22,9 +27,12 @@ from knowledge.ports import ChunkIndex, Embedder, GenerationId
 logger = logging.getLogger(__name__)
 
 GROUP_FILES = 64  # files parsed while the texts of the group before are being embedded
+INDEXED_TOGETHER = 64  # documents that one call puts into the index
+AWAY_PAUSE_S = 0.5  # between two tries while the index is away
 
+Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how many are done, how many there are)."""
+"""Called with (what is being done, how many are done, how many there are; 0 when nobody knows)."""
 
 
 @dataclass(frozen=True)
@@ -115,21 +123,20 @@ class Ingestion:
         self._apply_audience(audience, documents.values())
         self._catalogue.mark_deleted([status.id for status in plan.deleted])
         self._read_files(source, [*plan.added, *plan.changed], generation, report, progress)
-        self._finish_waiting(generation)
+        self._finish_waiting(generation, progress)
         self._catalogue.mark_read(source.id)
         report.failures += [(d.location, d.error) for d in self._catalogue.documents(source.id).values() if d.state == "failed"]
         return report
 
-    def forget(self, source: Source) -> int:
+    def forget(self, source: Source, progress: Progress) -> int:
         """Removes a source with all its documents from catalogue and index; how many documents there were."""
         documents = self._catalogue.documents(source.id).values()
         self._catalogue.mark_deleted([document.id for document in documents])
-        generation = self._index.live_generation()
+        generation = self._patiently(self._index.live_generation, progress)
         if generation is not None:
-            self._finish_waiting(generation)
+            self._finish_waiting(generation, progress)
         else:
-            for document in documents:
-                self._catalogue.mark_indexed(document.id)
+            self._catalogue.mark_indexed([document.id for document in documents])
         self._catalogue.remove_source(source.id)
         self._catalogue.drop_unused_embeddings()
         return len(documents)
@@ -140,20 +147,31 @@ class Ingestion:
         Parses nothing, and embeds only texts that this embedder has not seen.
         """
         self._embed_missing(progress)
-        generation = self._index.create_generation()
+        generation = self._patiently(self._index.create_generation, progress)
         documents = self._catalogue.all_documents()
-        for done, document_id in enumerate(documents, 1):
-            self._index.replace_document(generation, document_id, self._catalogue.entries(document_id))
-            progress("building the index", done, len(documents))
-        self._index.activate(generation)
-        for document_id in self._catalogue.waiting():
-            self._catalogue.mark_indexed(document_id)
+        for start in range(0, len(documents), INDEXED_TOGETHER):
+            part = documents[start : start + INDEXED_TOGETHER]
+            self._patiently(partial(self._replace, generation, part), progress)
+            progress("building the index", start + len(part), len(documents))
+        self._patiently(partial(self._index.activate, generation), progress)
+        self._catalogue.mark_indexed(self._catalogue.waiting())
         self._catalogue.drop_unused_embeddings()
-        return self._index.count(generation)
+        return self._patiently(partial(self._index.count, generation), progress)
+
+    def finish(self) -> int:
+        """Puts into the live index what an outage or a kill has left behind; how many documents. Raises IndexAway."""
+        generation, waiting = self._index.live_generation(), self._catalogue.waiting()
+        if generation is None or not waiting:
+            return 0
+        self._replace(generation, waiting)
+        self._catalogue.mark_indexed(waiting)
+        return len(waiting)
 
     def add_standard_answer(self, key: str, question: str, answer: str, audience: Audience) -> ChunkId:
-        """Makes an approved correction findable at once; `key` names it, and the same key replaces it."""
-        generation = self._ready_generation(lambda *_: None)
+        """Makes an approved correction findable at once; `key` names it, and the same key replaces it.
+
+        While the index is away it is findable in the copy that is searched then; the index gets it with the next `finish`.
+        """
         source = self._catalogue.put_source(STANDARD_ANSWERS, STANDARD_ANSWERS_PLACE, frozenset())
         blocks = tuple(Block("paragraph", part) for part in answer.splitlines() if part.strip())
         document = ParsedDocument(question, (Section((), "", blocks),))
@@ -164,19 +182,26 @@ class Ingestion:
             embeddings = bulk.submit({digest: texts[digest] for digest in missing}).result()
         content_hash = hashlib.sha256(f"{question}\n{answer}".encode()).hexdigest()
         document_id = self._catalogue.store(source, key, question, content_hash, PARSER_VERSION, chunks, embeddings, audience)
-        self._put_into_index(generation, document_id)
+        try:
+            if self._index.live_generation() is None:
+                self._build_first(lambda *_: None)
+            self.finish()
+        except IndexAway:
+            logger.warning("the index is away; standard answer %s waits for it", key)
         first = min(entry.chunk_id for entry in self._catalogue.entries(document_id))
         self._catalogue.add_known_question(first, question, "standard", key)
         return first
 
     def _ready_generation(self, progress: Progress) -> GenerationId:
         """The live generation, with what an interrupted run left behind finished; a new one where there is none."""
+        generation = self._patiently(self._index.live_generation, progress) or self._build_first(progress)
+        self._finish_waiting(generation, progress)
+        return generation
+
+    def _build_first(self, progress: Progress) -> GenerationId:
+        self.rebuild(progress)
         generation = self._index.live_generation()
-        if generation is None:
-            self.rebuild(progress)
-            generation = self._index.live_generation()
-            assert generation is not None
-        self._finish_waiting(generation)
+        assert generation is not None
         return generation
 
     def _embed_missing(self, progress: Progress) -> None:
@@ -188,13 +213,34 @@ class Ingestion:
                 self._catalogue.add_embeddings(bulk.submit({key: texts[key] for key in part}).result())
                 progress("embedding", start + len(part), len(keys))
 
-    def _finish_waiting(self, generation: GenerationId) -> None:
-        for document_id in self._catalogue.waiting():
-            self._put_into_index(generation, document_id)
+    def _finish_waiting(self, generation: GenerationId, progress: Progress) -> None:
+        self._put_into_index(generation, self._catalogue.waiting(), progress)
 
-    def _put_into_index(self, generation: GenerationId, document_id: DocumentId) -> None:
-        self._index.replace_document(generation, document_id, self._catalogue.entries(document_id))
-        self._catalogue.mark_indexed(document_id)
+    def _patiently(self, work: Callable[[], Result], progress: Progress) -> Result:
+        """The result of `work`, done again when the index's server was away and is back."""
+        while True:
+            try:
+                return work()
+            except IndexAway as err:
+                self._await_index(err, progress)
+
+    def _await_index(self, err: IndexAway, progress: Progress) -> None:
+        generation = GenerationId(0)  # none has this number: the smallest thing to ask for
+        while True:
+            progress(f"waiting for the index at {err.url} (Ctrl-C stops, nothing is lost)", 0, 0)
+            time.sleep(AWAY_PAUSE_S)
+            with suppress(IndexAway):
+                self._index.count(generation)
+                return
+
+    def _put_into_index(self, generation: GenerationId, document_ids: Sequence[DocumentId], progress: Progress) -> None:
+        for start in range(0, len(document_ids), INDEXED_TOGETHER):
+            part = document_ids[start : start + INDEXED_TOGETHER]
+            self._patiently(partial(self._replace, generation, part), progress)
+            self._catalogue.mark_indexed(part)
+
+    def _replace(self, generation: GenerationId, document_ids: Sequence[DocumentId]) -> None:
+        self._index.replace_documents(generation, {i: self._catalogue.entries(i) for i in document_ids})
 
     def _apply_audience(self, audience: Audience, documents: Iterable[DocumentStatus]) -> None:
         other = [d.id for d in documents if d.audience != audience and d.state in ("indexed", "stored")]
@@ -208,9 +254,12 @@ class Ingestion:
 
         def store(parsed: list[_Parsed], running: Embeddings) -> None:
             nonlocal done
-            for stored in self._store(source, parsed, running, generation, report):
-                done += stored
+            stored = []
+            for document_id in self._store(source, parsed, running, report):
+                stored.append(document_id)
+                done += 1
                 progress("indexing", done, len(files))
+            self._put_into_index(generation, stored, progress)
 
         waiting: tuple[list[_Parsed], Embeddings] | None = None
         with self._sandbox() as sandbox, self._bulk() as bulk:
@@ -260,21 +309,18 @@ class Ingestion:
         return {digest: text for digest, text in texts.items() if digest in missing}
 
     def _store(
-        self, source: Source, parsed: Sequence[_Parsed], running: Embeddings, generation: GenerationId, report: IngestReport
-    ) -> Iterator[int]:
-        """Stores and indexes document by document; yields 1 after each."""
+        self, source: Source, parsed: Sequence[_Parsed], running: Embeddings, report: IngestReport
+    ) -> Iterator[DocumentId]:
         embeddings = running.result()
-        stored: set[str] = set()
+        known: set[str] = set()
         for entry in parsed:
-            hashes = {text_hash(chunk) for chunk in entry.chunks} - stored
+            hashes = {text_hash(chunk) for chunk in entry.chunks} - known
             own = {digest: embeddings[digest] for digest in hashes if digest in embeddings}
             title, location = entry.document.title, entry.file.location
-            document_id = self._catalogue.store(source, location, title, entry.content_hash, PARSER_VERSION, entry.chunks, own)
-            stored |= hashes
-            self._put_into_index(generation, document_id)
+            yield self._catalogue.store(source, location, title, entry.content_hash, PARSER_VERSION, entry.chunks, own)
+            known |= hashes
             report.chunks += len(entry.chunks)
             report.embedded += len(own)
-            yield 1
 
 
 def _groups(files: Sequence[FileEntry]) -> Iterator[Sequence[FileEntry]]:

@@ -1,6 +1,6 @@
 """What knowledge needs of the world: an embedding model and an index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NewType, Protocol
@@ -48,7 +48,10 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """A chunk as an index stores it. `stems` and `grams` are analysed terms; `vector` has unit length."""
+    """A chunk as an index stores it. `stems` and `grams` are analysed terms; `vector` has unit length.
+
+    A later version of a document has higher chunk ids.
+    """
 
     chunk_id: ChunkId
     document_id: DocumentId
@@ -68,23 +71,34 @@ class Hit:
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """One question to an index. Empty terms skip their leg; an empty audience finds nothing."""
+    """One question to an index. Empty terms skip their leg; an empty audience finds nothing.
+
+    `counted` are the stems whose document frequencies are wanted.
+    """
 
     stems: Sequence[str]
     grams: Sequence[str]
     vector: Floats
     audience: Audience
     limit: int = 100
+    counted: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Legs:
-    """The hits of each leg, best first, ties broken by chunk id, at most `limit` each, all from one generation."""
+    """The hits of each leg, best first, ties broken by chunk id, at most `limit` each, all from one generation.
+
+    `size` is the generation's number of chunks, `frequencies` the number of them that hold each counted stem, whoever asks.
+    `is_reduced` says that the index was away and its copy in the database was searched.
+    """
 
     generation: GenerationId
+    size: int
+    frequencies: Mapping[str, int]
     stems: Sequence[Hit]
     grams: Sequence[Hit]
     dense: Sequence[Hit]
+    is_reduced: bool = False
 
 
 class Database(Protocol):
@@ -102,7 +116,7 @@ class ChunkIndex(Protocol):
 
     BM25 is Lucene's: `ln(1 + (N - n + .5) / (n + .5)) * tf / (tf + k1 * (1 - b + b * length / average))`, k1 1.2, b .75,
     over the whole generation, whoever asks. A search sees exactly one generation and whole documents only.
-    Every method raises IndexUnavailable when the index cannot be reached.
+    Every method but `close` raises IndexAway when the index cannot be reached. Safe for threads.
     """
 
     def live_generation(self) -> GenerationId | None:
@@ -111,17 +125,23 @@ class ChunkIndex(Protocol):
     def create_generation(self) -> GenerationId:
         """A new, empty generation that no search sees yet."""
 
-    def replace_document(self, generation: GenerationId, document_id: DocumentId, entries: Sequence[IndexEntry]) -> None:
-        """Puts the entries in place of all that the generation holds of this document, at once; no entries remove it."""
+    def replace_documents(self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
+        """Puts the entries in place of all that the generation holds of each document; no entries remove it.
+
+        Raises IndexUnavailable when the index refuses an entry, or the generation is gone; doing it again is harmless.
+        """
 
     def activate(self, generation: GenerationId) -> None:
-        """Makes the generation live, at once for every process, and drops all others."""
+        """Makes the generation live, at once for every process, and drops all others. Raises IndexUnavailable when it is gone."""
 
     def count(self, generation: GenerationId) -> int:
-        """The number of chunks in a generation."""
+        """The number of chunks in a generation; 0 when it is gone."""
+
+    def entries(self, generation: GenerationId) -> Iterator[IndexEntry]:
+        """Everything that the generation holds, in any order, to be compared with the catalogue."""
 
     def search(self, query: IndexQuery) -> Legs:
-        """The best chunks that the audience may read. Raises IndexUnavailable when no generation is live."""
+        """The best chunks that the audience may read. Raises NothingIndexed when no generation is live."""
 
-    def document_frequencies(self, stems: Sequence[str]) -> tuple[int, list[int]]:
-        """(number of chunks, for each stem the number of chunks that hold it) of the live generation."""
+    def close(self) -> None:
+        """Lets go of connections; the index is not used afterwards."""

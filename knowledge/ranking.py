@@ -83,11 +83,6 @@ def _share(word: str) -> float:
     return STOP_WORD_WEIGHT if word in STOP_WORDS else 0.0
 
 
-def idf(chunks: int, frequency: int) -> float:
-    """Lucene's idf: ln(1 + (N - n + .5) / (n + .5))."""
-    return float(np.log(1 + (chunks - frequency + 0.5) / (frequency + 0.5)))
-
-
 def match(query: Embedding, chunk: Chunk, passage: Embedding) -> tuple[Floats, Floats]:
     """How a question meets a passage.
 

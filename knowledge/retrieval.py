@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from knowledge import ranking
+from knowledge.bm25 import idf
 from knowledge.catalogue import Catalogue, KnownQuestion
 from knowledge.documents import Audience, Chunk, ChunkId, DocumentRef, Passage
 from knowledge.ports import ChunkIndex, Embedder, Embedding, Floats, IndexQuery, Legs
@@ -26,7 +27,8 @@ class Retrieval:
     """The passages of a query, best first, and how the query was understood.
 
     `token_offsets` is (question tokens, 2), the characters that each covers; `token_weights` (question tokens,) is what
-    each counts in MaxSim. `timings_s` are seconds by step.
+    each counts in MaxSim. `timings_s` are seconds by step. `is_reduced` says that the index was away and its copy in the
+    database was searched.
     """
 
     query: str
@@ -34,6 +36,7 @@ class Retrieval:
     token_offsets: np.ndarray
     token_weights: Floats
     timings_s: dict[str, float] = field(default_factory=dict)
+    is_reduced: bool = False
 
 
 class HybridRetriever:
@@ -49,26 +52,18 @@ class HybridRetriever:
         started = time.perf_counter()
         embedding = self._embedder.embed([query])[0]
         embedded = time.perf_counter()
-        weights = self._token_weights(query, embedding)
-        passages = self._passages(query, embedding, weights, audience, limit) if audience else []
+        passages, weights, legs = self._passages(query, embedding, audience, limit)
         timings = {"embed_query": embedded - started, "retrieve": time.perf_counter() - embedded}
-        return Retrieval(query, passages, embedding.offsets, weights, timings)
+        return Retrieval(query, passages, embedding.offsets, weights, timings, legs.is_reduced)
 
-    def search_legs(self, query: str, embedding: Embedding, audience: Audience) -> Legs:
-        """The index's legs for a query that is already embedded."""
-        terms = (query_stems(query), query_grams(query))
-        return self._index.search(IndexQuery(*terms, embedding.vector, audience, LEG_LIMIT))
-
-    def _token_weights(self, query: str, embedding: Embedding) -> Floats:
+    def _passages(self, query: str, embedding: Embedding, audience: Audience, limit: int) -> tuple[list[Passage], Floats, Legs]:
+        """The passages with the token weights and the legs that they were found by."""
         words = ranking.token_words(query, [(int(start), int(end)) for start, end in embedding.offsets])
-        terms = sorted({stem for word in words for stem in stems(word)})
-        chunks, frequencies = self._index.document_frequencies(terms)
-        idf = {term: ranking.idf(chunks, n) for term, n in zip(terms, frequencies, strict=True)}
-        return ranking.weigh_tokens(words, idf)
-
-    def _passages(self, query: str, embedding: Embedding, weights: Floats, audience: Audience, limit: int) -> list[Passage]:
+        counted = sorted({stem for word in words for stem in stems(word)})
+        asked = IndexQuery(query_stems(query), query_grams(query), embedding.vector, audience, LEG_LIMIT, counted)
         for _ in range(STALE_RETRIES):
-            legs = self.search_legs(query, embedding, audience)
+            legs = self._index.search(asked)
+            weights = ranking.weigh_tokens(words, {stem: idf(legs.size, n) for stem, n in legs.frequencies.items()})
             known = self._known.matches(embedding, weights, audience)
             fused = _with_known(ranking.fuse(legs), known)
             candidates = list(fused)[:RERANKED]
@@ -79,7 +74,7 @@ class HybridRetriever:
         present = [c for c in candidates if c in chunks and c in embeddings and chunks[c][0].audience & audience]
         found = {c: self._passage(c, *chunks[c], embeddings[c], embedding, weights, legs, fused, known) for c in present}
         order = ranking.rerank(fused, {chunk_id: passage.score for chunk_id, passage in found.items()})
-        return [replace(found[chunk_id], rank=rank) for rank, chunk_id in enumerate(order[:limit], 1)]
+        return [replace(found[chunk_id], rank=rank) for rank, chunk_id in enumerate(order[:limit], 1)], weights, legs
 
     def _passage(
         self,

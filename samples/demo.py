@@ -53,10 +53,10 @@ def _read_handbook(timbre: Timbre) -> None:
     """Reads what changed since the last run, and forgets the corrections of an earlier tour."""
     console.print(Rule("1  Read the documents: the handbook of the fictional Tarnwick Instruments"))
     sources = Sources(timbre.settings, timbre.knowledge)
-    for source in timbre.knowledge.catalogue.sources():
-        if source.name == STANDARD_ANSWERS:
-            sources.forget(source)
     with progress() as on_progress:
+        for source in timbre.knowledge.catalogue.sources():
+            if source.name == STANDARD_ANSWERS:
+                sources.forget(source, on_progress)
         report = sources.ingest(sources.describe(str(HANDBOOK), "handbook", None), on_progress)
     console.print(report_view(report))
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.bm25 import K1, SCORE_DIGITS, B, idf
 from knowledge.documents import Audience, ChunkId, DocumentId
 from knowledge.ports import Floats, GenerationId, Hit, IndexEntry, IndexQuery, Legs
-
-K1, B = 1.2, 0.75  # Lucene's and Weaviate's defaults
-SCORE_DIGITS = 5  # scores are compared rounded, so that float noise never decides between equals
 
 Counts = NDArray[np.int64]
 Scores = NDArray[np.float64]
@@ -39,12 +37,8 @@ class Postings:
         scores = np.zeros(self._size)
         for term in query:
             start, end = self._starts[term], self._starts[term + 1]
-            scores[self._rows[start:end]] += _idf(self._size, int(end - start)) * self._impacts[start:end]
+            scores[self._rows[start:end]] += idf(self._size, int(end - start)) * self._impacts[start:end]
         return scores
-
-
-def _idf(size: int, frequency: int) -> float:
-    return float(np.log(1 + (size - frequency + 0.5) / (frequency + 0.5)))
 
 
 class Vocabulary:
@@ -103,14 +97,16 @@ class Snapshot:
         stems, grams = self._stem_terms.known(query.stems), self._gram_terms.known(query.grams)
         return Legs(
             self.generation,
+            len(self),
+            {stem: self._frequency(stem) for stem in query.counted},
             self._best(self._stems.scores(stems), allowed, query.limit, above=0.0) if stems else [],
             self._best(self._grams.scores(grams), allowed, query.limit, above=0.0) if grams else [],
             self._best(self._vectors @ query.vector, allowed, query.limit) if len(self) else [],
         )
 
-    def document_frequencies(self, stems: Sequence[str]) -> tuple[int, list[int]]:
-        numbers = [self._stem_terms.get(stem) for stem in stems]
-        return len(self), [0 if n is None else self._stems.document_frequency(n) for n in numbers]
+    def _frequency(self, stem: str) -> int:
+        number = self._stem_terms.get(stem)
+        return 0 if number is None else self._stems.document_frequency(number)
 
     def _learn(self, entry: IndexEntry) -> _Entry:
         stems, grams = self._stem_terms.learn(entry.stems), self._gram_terms.learn(entry.grams)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bot.storage.database import Database
 from knowledge.bulk import BulkEmbedder
-from knowledge.catalogue import Catalogue
+from knowledge.catalogue import Catalogue, Source
 from knowledge.documents import EVERYONE, ParsedDocument, Passage
 from knowledge.ingestion import Ingestion, IngestReport
 from knowledge.parsing import parse
@@ -13,6 +13,7 @@ from knowledge.parsing.sandbox import ParsingSandbox
 from knowledge.ports import ChunkIndex
 from knowledge.retrieval import HybridRetriever
 from knowledge.stores.embedded import EmbeddedIndex
+from knowledge.stores.rows import IndexRows
 from tests.fakes import HashingEmbedder
 
 ALL = 1000  # more passages than a test has
@@ -38,7 +39,7 @@ class Library:
     ) -> None:
         self.embedder = embedder or HashingEmbedder()
         self.catalogue = Catalogue(database, self.embedder.name, self.embedder.dimensions)
-        self.index = index or EmbeddedIndex(database, self.embedder.name, self.embedder.dimensions)
+        self.index = index or EmbeddedIndex(database, IndexRows(self.embedder.name, self.embedder.dimensions))
         self.ingestion = Ingestion(
             self.catalogue, self.index, self.embedder, self._bulk, sandbox, max_file_bytes=max_file_bytes
         )  # fmt: skip
@@ -49,6 +50,9 @@ class Library:
 
     def ingest(self, place: Path | str, audience: Sequence[str] = (EVERYONE,), name: str = "docs") -> IngestReport:
         return self.ingestion.ingest(name, str(place), frozenset(audience), lambda *_: None)
+
+    def forget(self, source: Source) -> int:
+        return self.ingestion.forget(source, lambda *_: None)
 
     def rebuild(self) -> int:
         return self.ingestion.rebuild(lambda *_: None)

@@ -5,7 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from knowledge.documents import EVERYONE, DocumentId
 from knowledge.parsing import PARSER_VERSION, parse
 from knowledge.ports import GenerationId, IndexEntry
 from knowledge.stores.embedded import EmbeddedIndex
+from knowledge.stores.rows import IndexRows
 from knowledge.vectors import PackedEmbedding
 from tests.fakes import HashingEmbedder
 from tests.knowledge.library import Library
@@ -35,14 +36,14 @@ class DyingIndex(EmbeddedIndex):
     """The process dies when `lives` documents have been put into the index."""
 
     def __init__(self, database: Database, lives: int) -> None:
-        super().__init__(database, HashingEmbedder.name, HashingEmbedder.dimensions)
+        super().__init__(database, IndexRows(HashingEmbedder.name, HashingEmbedder.dimensions))
         self._lives = lives
 
-    def replace_document(self, generation: GenerationId, document_id: DocumentId, entries: Sequence[IndexEntry]) -> None:
-        if not self._lives:
+    def replace_documents(self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
+        if len(documents) > self._lives:
             raise Killed
-        self._lives -= 1
-        super().replace_document(generation, document_id, entries)
+        self._lives -= len(documents)
+        super().replace_documents(generation, documents)
 
 
 def dying(database: Database, lives: int) -> Library:
@@ -148,9 +149,9 @@ def test_forgetting_that_dies_can_be_repeated(database: Database, write: Write, 
     library = Library(database)
     library.ingest(write({"a.md": LEAVE, "b.md": PAY}))
     with pytest.raises(Killed):
-        dying(database, lives).ingestion.forget(library.catalogue.source("docs"))
+        dying(database, lives).forget(library.catalogue.source("docs"))
 
-    library.ingestion.forget(library.catalogue.source("docs"))
+    library.forget(library.catalogue.source("docs"))
 
     assert library.catalogue.sources() == []
     assert library.locations("days") == []

@@ -7,7 +7,7 @@ import pytest
 
 from knowledge.documents import Chunk, ChunkId, Unit
 from knowledge.ports import Embedding, Floats, GenerationId, Hit, Legs
-from knowledge.ranking import fuse, idf, match, max_sim, rerank, token_words, weigh_tokens
+from knowledge.ranking import fuse, match, max_sim, rerank, token_words, weigh_tokens
 
 
 def hits(**scores: float) -> list[Hit]:
@@ -16,7 +16,7 @@ def hits(**scores: float) -> list[Hit]:
 
 
 def legs(stems: list[Hit], grams: list[Hit], dense: list[Hit]) -> Legs:
-    return Legs(GenerationId(1), stems, grams, dense)
+    return Legs(GenerationId(1), 3, {}, stems, grams, dense)
 
 
 def floats(*rows: tuple[float, ...]) -> Floats:
@@ -55,11 +55,6 @@ def test_reranking_mixes_the_fused_score_with_max_sim() -> None:
 def test_reranking_breaks_ties_by_chunk_id() -> None:
     assert rerank({}, {ChunkId(7): 0.5, ChunkId(3): 0.5}) == [3, 7]
     assert rerank({}, {}) == []
-
-
-@pytest.mark.parametrize(("chunks", "frequency"), [(10, 0), (10, 3), (10, 10), (0, 0)])
-def test_idf_is_lucenes(chunks: int, frequency: int) -> None:
-    assert idf(chunks, frequency) == pytest.approx(math.log(1 + (chunks - frequency + 0.5) / (frequency + 0.5)))
 
 
 def test_a_token_stands_for_the_whole_word_that_it_is_a_piece_of() -> None:

@@ -10,6 +10,7 @@ from knowledge.documents import DocumentId
 from knowledge.errors import IndexUnavailable, UnknownSource
 from knowledge.ports import Embedding
 from knowledge.stores.embedded import EmbeddedIndex
+from knowledge.stores.rows import IndexRows
 from tests.fakes import DIMENSIONS, HashingEmbedder
 from tests.knowledge.library import Library
 
@@ -45,7 +46,7 @@ def test_a_rebuild_mends_an_index_that_was_damaged(library: Library, write: Writ
     generation = library.index.live_generation()
     assert generation is not None
     for document in library.catalogue.all_documents():
-        library.index.replace_document(generation, document, [])
+        library.index.replace_documents(generation, {document: []})
 
     library.rebuild()
 
@@ -118,7 +119,7 @@ def test_forgetting_a_source_removes_all_of_it(library: Library, write: Write) -
     library.ingest(write({"pay.md": PAY}, "two"), name="two")
     chunk_ids = [passage.chunk_id for passage in library.passages("holiday", ["people team"])]
 
-    count = library.ingestion.forget(library.catalogue.source("one"))
+    count = library.forget(library.catalogue.source("one"))
 
     assert count == 2
     assert library.locations("holiday", ["people team", "everyone"]) == ["pay.md#pay"]
@@ -131,7 +132,7 @@ def test_forgetting_keeps_the_vectors_that_another_source_shares(library: Librar
     library.ingest(write({"a.md": PAY}, "one"), name="one")
     library.ingest(write({"b.md": PAY}, "two"), name="two")
 
-    library.ingestion.forget(library.catalogue.source("one"))
+    library.forget(library.catalogue.source("one"))
 
     assert library.rebuild() == 1
     assert library.locations("salaries") == ["b.md#pay"]
@@ -141,7 +142,7 @@ def test_a_source_can_be_forgotten_under_another_embedding_model(database: Datab
     library.ingest(write({"leave.md": LEAVE}, "one"), name="one")
     library.ingest(write({"pay.md": PAY}, "two"), name="two")
 
-    Library(database, OtherEmbedder()).ingestion.forget(library.catalogue.source("one"))
+    Library(database, OtherEmbedder()).forget(library.catalogue.source("one"))
 
     assert [source.name for source in library.catalogue.sources()] == ["two"]
     assert library.locations("holiday") == ["pay.md#pay"]
@@ -150,14 +151,14 @@ def test_a_source_can_be_forgotten_under_another_embedding_model(database: Datab
 def test_a_source_is_forgotten_before_anything_was_indexed(library: Library) -> None:
     source = library.catalogue.put_source("docs", "/nowhere", frozenset())
 
-    assert library.ingestion.forget(source) == 0
+    assert library.forget(source) == 0
     assert library.catalogue.sources() == []
 
 
 def test_a_forgotten_source_can_come_back(library: Library, write: Write) -> None:
     folder = write({"pay.md": PAY})
     library.ingest(folder)
-    library.ingestion.forget(library.catalogue.source("docs"))
+    library.forget(library.catalogue.source("docs"))
 
     report = library.ingest(folder)
 
@@ -198,7 +199,7 @@ def test_the_address_of_a_passage_is_what_a_person_can_open(library: Library, wr
 
 
 def test_a_generation_that_is_gone_cannot_be_activated(database: Database) -> None:
-    index = EmbeddedIndex(database, "analysis", DIMENSIONS)
+    index = EmbeddedIndex(database, IndexRows("analysis", DIMENSIONS))
     old, new = index.create_generation(), index.create_generation()
     index.activate(new)
 
@@ -209,9 +210,9 @@ def test_a_generation_that_is_gone_cannot_be_activated(database: Database) -> No
 
 
 def test_a_generation_of_another_analysis_counts_as_none(database: Database) -> None:
-    first, second = (EmbeddedIndex(database, analysis, DIMENSIONS) for analysis in ("one", "two"))
+    first, second = (EmbeddedIndex(database, IndexRows(analysis, DIMENSIONS)) for analysis in ("one", "two"))
     generation = first.create_generation()
-    first.replace_document(generation, DocumentId(1), [])
+    first.replace_documents(generation, {DocumentId(1): []})
     first.activate(generation)
 
     assert (first.live_generation(), second.live_generation()) == (generation, None)

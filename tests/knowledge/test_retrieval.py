@@ -1,7 +1,7 @@
 """Retrieval: the right passages in order, for those who may read them, whatever happens meanwhile."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -37,17 +37,20 @@ class BusyIndex(ChunkIndex):
         self._happen()
         return legs
 
-    def document_frequencies(self, stems: Sequence[str]) -> tuple[int, list[int]]:
-        return self._index.document_frequencies(stems)
-
     def live_generation(self) -> GenerationId | None:
         return self._index.live_generation()
 
     def create_generation(self) -> GenerationId:
         return self._index.create_generation()
 
-    def replace_document(self, generation: GenerationId, document_id: DocumentId, entries: Sequence[IndexEntry]) -> None:
-        self._index.replace_document(generation, document_id, entries)
+    def replace_documents(self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
+        self._index.replace_documents(generation, documents)
+
+    def entries(self, generation: GenerationId) -> Iterator[IndexEntry]:
+        return self._index.entries(generation)
+
+    def close(self) -> None:
+        self._index.close()
 
     def activate(self, generation: GenerationId) -> None:
         self._index.activate(generation)

@@ -1,0 +1,129 @@
+"""The SQL side of every index: generations, their entries, and what changed. Works inside the caller's session.
+
+The embedded index searches these rows; beside a server they are the list of what the server's objects must be, and the copy
+that is searched while it is away.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, delete, select
+
+from knowledge.documents import Audience, ChunkId, DocumentId
+from knowledge.errors import IndexUnavailable
+from knowledge.ports import GenerationId, IndexEntry
+from knowledge.tables import GenerationRow, IndexChangeRow, IndexEntryRow, in_slices
+from knowledge.vectors import pack_floats, unpack_floats
+
+PAGE = 500  # entries read at a time
+
+
+class IndexRows:
+    """The tables generation, index_entry and index_change.
+
+    `analysis` names the embedder, the terms and the index: a generation of another analysis counts as none, since its vectors
+    and terms cannot be compared with a question's.
+    """
+
+    def __init__(self, analysis: str, dimensions: int) -> None:
+        self._analysis = analysis
+        self._dimensions = dimensions
+
+    def live(self, session: Session) -> GenerationId | None:
+        where = (GenerationRow.state == "live", GenerationRow.analysis == self._analysis)
+        row = session.exec(select(GenerationRow.id).where(*where)).first()
+        return None if row is None else GenerationId(row)
+
+    def holds(self, session: Session, generation: GenerationId) -> bool:
+        """Whether the generation exists and is of this analysis, live or not."""
+        row = session.get(GenerationRow, generation)
+        return row is not None and row.analysis == self._analysis
+
+    def create(self, session: Session) -> GenerationId:
+        row = GenerationRow(analysis=self._analysis)
+        session.add(row)
+        session.flush()
+        assert row.id is not None
+        return GenerationId(row.id)
+
+    def replace(self, session: Session, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
+        """Puts the entries in place of the documents' rows. Raises IndexUnavailable when the generation is gone."""
+        if session.get(GenerationRow, generation) is None:
+            raise _gone(generation)
+        for part in in_slices(list(documents)):
+            of_part = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.document_id).in_(part))
+            session.exec(delete(IndexEntryRow).where(*of_part))
+        session.add_all(_row(generation, entry) for entries in documents.values() for entry in entries)
+        session.add_all(IndexChangeRow(generation_id=generation, document_id=document) for document in documents)
+
+    def activate(self, session: Session, generation: GenerationId) -> None:
+        """Makes the generation live and drops all others. Raises IndexUnavailable when it is gone."""
+        row = session.get(GenerationRow, generation)
+        if row is None:
+            raise _gone(generation)
+        row.state = "live"
+        others = select(GenerationRow.id).where(col(GenerationRow.id) != generation)
+        session.exec(delete(IndexEntryRow).where(col(IndexEntryRow.generation_id).in_(others)))
+        session.exec(delete(IndexChangeRow).where(col(IndexChangeRow.generation_id).in_(others)))
+        session.exec(delete(GenerationRow).where(col(GenerationRow.id) != generation))
+
+    def count(self, session: Session, generation: GenerationId) -> int:
+        where = col(IndexEntryRow.generation_id) == generation
+        return session.exec(select(func.count()).select_from(IndexEntryRow).where(where)).one()
+
+    def entries(self, session: Session, generation: GenerationId) -> Iterator[IndexEntry]:
+        """All entries of a generation, by chunk id."""
+        rows = select(IndexEntryRow).where(col(IndexEntryRow.generation_id) == generation).order_by(col(IndexEntryRow.chunk_id))
+        return map(self._entry, session.exec(rows.execution_options(yield_per=PAGE)))
+
+    def of_documents(self, session: Session, generation: GenerationId, documents: Sequence[DocumentId]) -> Iterator[IndexEntry]:
+        for part in in_slices(documents):
+            where = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.document_id).in_(part))
+            yield from map(self._entry, session.exec(select(IndexEntryRow).where(*where)))
+
+    def texts(
+        self, session: Session, generation: GenerationId, chunks: Sequence[ChunkId]
+    ) -> dict[ChunkId, tuple[Audience, str, str]]:
+        """Audience, stems and grams (joined by spaces) of those of the chunks that the generation holds."""
+        found: dict[ChunkId, tuple[Audience, str, str]] = {}
+        for part in in_slices(chunks):
+            where = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.chunk_id).in_(part))
+            columns = (IndexEntryRow.chunk_id, IndexEntryRow.audience, IndexEntryRow.stems, IndexEntryRow.grams)
+            rows = session.exec(select(*columns).where(*where)).all()
+            found |= {ChunkId(chunk): (frozenset(audience), stems, grams) for chunk, audience, stems, grams in rows}
+        return found
+
+    def last_change(self, session: Session, generation: GenerationId) -> int:
+        """The number of the newest change; 0 before the first."""
+        where = col(IndexChangeRow.generation_id) == generation
+        return session.exec(select(func.max(IndexChangeRow.id)).where(where)).one() or 0
+
+    def changed_since(self, session: Session, generation: GenerationId, change: int) -> list[DocumentId]:
+        where = (col(IndexChangeRow.generation_id) == generation, col(IndexChangeRow.id) > change)
+        return [DocumentId(i) for i in session.exec(select(IndexChangeRow.document_id).where(*where).distinct()).all()]
+
+    def _entry(self, row: IndexEntryRow) -> IndexEntry:
+        return IndexEntry(
+            ChunkId(row.chunk_id),
+            DocumentId(row.document_id),
+            frozenset(row.audience),
+            row.stems.split(),
+            row.grams.split(),
+            unpack_floats(row.vector, self._dimensions)[0],
+        )
+
+
+def _gone(generation: GenerationId) -> IndexUnavailable:
+    return IndexUnavailable(f"Index generation {generation} is gone; run `timbre reindex` again.")
+
+
+def _row(generation: GenerationId, entry: IndexEntry) -> IndexEntryRow:
+    return IndexEntryRow(
+        generation_id=generation,
+        chunk_id=entry.chunk_id,
+        document_id=entry.document_id,
+        audience=sorted(entry.audience),
+        stems=" ".join(entry.stems),
+        grams=" ".join(entry.grams),
+        vector=pack_floats(entry.vector),
+    )
