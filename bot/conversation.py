@@ -120,6 +120,8 @@ class Exchange:
     is_small_talk: bool = False
     dropped_sentences: int = 0
     """Sentences of the model that failed the check and were not shown."""
+    is_reduced: bool = False
+    """Reduced search: the index was away, and its copy in the database was searched."""
 
 
 @dataclass(frozen=True)

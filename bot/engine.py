@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import numpy as np
 import regex
 
 from bot import abstention, citations, questions, quotes, small_talk
@@ -17,7 +18,7 @@ from bot.ports import ModelIdentity, Retriever
 from bot.storage.exchanges import ExchangeStore
 from bot.voice import Voice
 from bot.wording import OnText, QuoteWorder, Wording
-from knowledge.documents import Audience, Passage
+from knowledge.documents import Audience
 from knowledge.errors import KnowledgeError
 from knowledge.retrieval import Retrieval
 
@@ -116,7 +117,8 @@ class AnswerEngine:
     async def _chat(self, question: Question, kind: str) -> Exchange:
         suggested = await self.suggestions(question.audience) if kind in ("greeting", "what") else []
         answer = Answer(Outcome.ANSWERED, small_talk.reply(kind, self._voice, suggested))
-        return self._exchange(question, question.text, answer, [], [], 1.0, {}, is_small_talk=True)
+        nothing = Retrieval(question.text, [], np.zeros((0, 2), np.int32), np.zeros(0, np.float32))
+        return self._exchange(question, nothing, answer, [], 1.0, {}, is_small_talk=True)
 
     async def _look_up(self, question: Question, on_text: OnText) -> Exchange:
         retrieval, start = await self.find(question)
@@ -129,18 +131,18 @@ class AnswerEngine:
         timings["select"] = time.perf_counter() - before
         if not selected or outcome is Outcome.UNKNOWN:
             answer = citations.unknown(self._voice, self._ask_whom, abstention.is_off_limits(question.text))
-            return self._exchange(question, query, answer, retrieval.passages, [], signal, timings)
+            return self._exchange(question, retrieval, answer, [], signal, timings)
         if outcome is Outcome.CLOSEST:
             pages = quotes.best_by_page(retrieval, parts, citations.MAX_PAGES)
             answer = citations.closest(citations.number(pages), self._voice, self._ask_whom)
-            return self._exchange(question, query, answer, retrieval.passages, pages, signal, timings)
+            return self._exchange(question, retrieval, answer, pages, signal, timings)
         before = time.perf_counter()
         on_text = _after(self._voice.opening, on_text)
         wording = await self._word(question.text, selected, on_text)
         if wording:
             timings["word"] = time.perf_counter() - before
         answer = citations.answered(citations.number(selected), wording.text if wording else "", self._voice)
-        exchange = self._exchange(question, query, answer, retrieval.passages, selected, signal, timings, wording)
+        exchange = self._exchange(question, retrieval, answer, selected, signal, timings, wording)
         if answer.wording:
             on_text("\n\n" + "\n\n".join([*map(citations.quoted, answer.citations), self._voice.closing]).rstrip())
         return exchange
@@ -154,9 +156,8 @@ class AnswerEngine:
     def _exchange(
         self,
         question: Question,
-        query: str,
+        retrieval: Retrieval,
         answer: Answer,
-        passages: Sequence[Passage],
         selected: Sequence[Quote],
         signal: float,
         timings: dict[str, float],
@@ -166,9 +167,9 @@ class AnswerEngine:
         return Exchange(
             id=ExchangeId(uuid4().hex[:12]),
             question=question,
-            query=query,
+            query=retrieval.query,
             answer=answer,
-            passages=passages[:STORED_PASSAGES],
+            passages=retrieval.passages[:STORED_PASSAGES],
             quotes=selected,
             signal=signal,
             release=self._identity.release,
@@ -178,6 +179,7 @@ class AnswerEngine:
             asked_at=datetime.now(UTC),
             is_small_talk=is_small_talk,
             dropped_sentences=wording.dropped if wording else 0,
+            is_reduced=retrieval.is_reduced,
         )
 
 

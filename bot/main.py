@@ -1,8 +1,8 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
@@ -23,9 +23,11 @@ from knowledge.catalogue import Catalogue
 from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
 from knowledge.ingestion import Ingestion
 from knowledge.parsing.sandbox import ParsingSandbox
-from knowledge.ports import Embedder
+from knowledge.ports import ChunkIndex, Embedder
 from knowledge.retrieval import HybridRetriever
 from knowledge.stores.embedded import EmbeddedIndex
+from knowledge.stores.fallback import FallbackIndex
+from knowledge.stores.rows import IndexRows
 from knowledge.terms import TERMS_VERSION
 
 
@@ -35,7 +37,7 @@ class Knowledge:
 
     embedder: Embedder
     catalogue: Catalogue
-    index: EmbeddedIndex
+    index: ChunkIndex
     ingestion: Ingestion
     retriever: HybridRetriever
 
@@ -64,7 +66,7 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
     load = partial(_given, embedder) if embedder else embedder_loader(settings, notify)
     embedder = embedder or load()
     catalogue = Catalogue(database, embedder.name, embedder.dimensions)
-    index = EmbeddedIndex(database, f"{embedder.name}|terms-{TERMS_VERSION}", embedder.dimensions)
+    index = _open_index(settings, database, embedder, lambda: _finish(settings, ingestion))
     ingestion = Ingestion(
         catalogue,
         index,
@@ -74,6 +76,27 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
         settings.ingestion.max_file_mb * 2**20,
     )
     return Knowledge(embedder, catalogue, index, ingestion, HybridRetriever(catalogue, index, embedder))
+
+
+def _open_index(settings: Settings, database: Database, embedder: Embedder, on_return: Callable[[], None]) -> ChunkIndex:
+    analysis = f"{embedder.name}|terms-{TERMS_VERSION}"
+    if settings.index.kind == "embedded":
+        return EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))
+    try:
+        from knowledge.stores.connection import WeaviateAddress
+        from knowledge.stores.weaviate import WeaviateIndex
+    except ImportError as err:
+        raise SettingsInvalid(f"TIMBRE_INDEX__KIND=weaviate needs `pip install 'timbre-bot[weaviate]'` ({err}).") from err
+    chosen = settings.index
+    address = WeaviateAddress(chosen.url, chosen.grpc_port, chosen.api_key.get_secret_value(), chosen.name)
+    rows = IndexRows(f"{analysis}|weaviate-{chosen.name}", embedder.dimensions)
+    return FallbackIndex(WeaviateIndex(database, rows, address), EmbeddedIndex(database, rows), on_return)
+
+
+def _finish(settings: Settings, ingestion: Ingestion) -> None:
+    """Brings the index up to date with what was written while it was away, unless an ingestion is at work and does so."""
+    with suppress(CommandRejected), ingestion_lock(settings):
+        ingestion.finish()
 
 
 @contextmanager
@@ -111,6 +134,7 @@ class Timbre:
     async def close(self) -> None:
         if self.language_model:
             await self.language_model.close()
+        self.knowledge.index.close()
         self.database.close()
 
 
@@ -169,10 +193,10 @@ def audience_of(catalogue: Catalogue, groups: Sequence[str] | None) -> tuple[lis
 def opened_knowledge(settings: Settings, notify: Notify) -> Iterator[Knowledge]:
     """Knowledge alone, for commands that talk to no model; the database is closed at the end."""
     database = open_database(settings)
-    try:
-        yield build_knowledge(settings, database, notify)
-    finally:
-        database.close()
+    with closing(database):
+        knowledge = build_knowledge(settings, database, notify)
+        with closing(knowledge.index):
+            yield knowledge
 
 
 async def open_console(timbre: Timbre, audience: Audience, person: str) -> None:

@@ -19,6 +19,7 @@ def exchange_object(exchange: Exchange) -> dict[str, Any]:
         "model": exchange.model,
         "signal": round(exchange.signal, SCORE_DIGITS),
         "wording": exchange.answer.wording,
+        "reduced_search": exchange.is_reduced,
         "timings": {step: round(seconds, SCORE_DIGITS) for step, seconds in exchange.timings_s.items()},
     }
 
@@ -27,7 +28,7 @@ def error_object(text: str) -> dict[str, Any]:
     """The same shape for a question that could not be answered at all."""
     return {
         "outcome": str(Outcome.ERROR), "text": text, "citations": [], "exchange_id": None, "release": None, "model": None,
-        "signal": 0.0, "wording": "", "timings": {},
+        "signal": 0.0, "wording": "", "reduced_search": False, "timings": {},
     }  # fmt: skip
 
 

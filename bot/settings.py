@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsInvalid
-from knowledge.settings import EmbeddingSettings, IngestionSettings
+from knowledge.settings import EmbeddingSettings, IndexSettings, IngestionSettings
 
 PREFIX = "TIMBRE_"
 SETTINGS_FILE = "timbre.toml"
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(None, description="Prepared model weights; beside the installed program when unset")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="How much is logged to stderr")
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
     answer: AnswerSettings = Field(default_factory=AnswerSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)

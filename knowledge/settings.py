@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class EmbeddingSettings(BaseModel):
@@ -13,6 +13,21 @@ class EmbeddingSettings(BaseModel):
     model: str = Field("all-MiniLM-L6-v2", description="Embedding model: the built-in one, a Hugging Face id or a folder")
     runtime: Literal["onnx", "torch"] = Field("onnx", description="onnx: int8 on ONNX Runtime; torch: sentence-transformers")
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Processes that embed in bulk")
+
+
+class IndexSettings(BaseModel):
+    """TIMBRE_INDEX__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["embedded", "weaviate"] = Field("embedded", description="embedded: in the SQL database; weaviate: on a server")
+    url: str = Field(
+        "http://localhost:8080", pattern=r"^https?://[^/:]+(:\d+)?/?$", description="The Weaviate server; https means TLS"
+    )
+    grpc_port: int = Field(50051, ge=1, le=65535, description="Its gRPC port, on the same host")
+    api_key: SecretStr = Field(SecretStr(""), description="Key of the Weaviate server")
+    name: str = Field(
+        "Timbre", pattern=r"^[A-Z][A-Za-z0-9_]*$", description="Alias and prefix of its collections, one for each installation"
+    )
 
 
 class IngestionSettings(BaseModel):

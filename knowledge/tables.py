@@ -1,4 +1,4 @@
-"""The catalogue's rows. Written only by `catalogue.py` and, for its own two tables, by `stores/embedded.py`."""
+"""The catalogue's rows, written only by `catalogue.py`, and the index's, written only by `stores/`."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -85,16 +85,34 @@ class KnownQuestionRow(SQLModel, table=True):
 
 
 class GenerationRow(SQLModel, table=True):
-    """One build of the embedded index, with one analysis (embedder and terms). state: building or live; one is live at most."""
+    """One build of the index, with one analysis (embedder, terms, index). state: building or live; one is live at most.
+
+    `chunks`, `stem_terms` and `gram_terms` count what it holds; kept by `stores/statistics.py` for an index on a server.
+    """
 
     __tablename__ = "generation"
     id: int | None = Field(default=None, primary_key=True)
     analysis: str
     state: str = "building"
+    chunks: int = 0
+    stem_terms: int = 0
+    gram_terms: int = 0
+
+
+class IndexTermRow(SQLModel, table=True):
+    """How many chunks of a generation hold a term. field: stems or grams. Kept for an index on a server only."""
+
+    __tablename__ = "index_term"
+    generation_id: int = Field(
+        sa_column=Column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    field: str = Field(primary_key=True)
+    term: str = Field(primary_key=True)
+    chunks: int
 
 
 class IndexEntryRow(SQLModel, table=True):
-    """What the embedded index holds of a chunk in one generation; terms are joined by spaces."""
+    """What the index holds of a chunk in one generation; terms are joined by spaces."""
 
     __tablename__ = "index_entry"
     __table_args__ = (Index("ix_index_entry_document", "generation_id", "document_id"),)

@@ -127,6 +127,7 @@ def _row(exchange: Exchange) -> ExchangeRow:
         model=exchange.model,
         is_small_talk=exchange.is_small_talk,
         dropped_sentences=exchange.dropped_sentences,
+        is_reduced=exchange.is_reduced,
         messages=[{"role": m["role"], "content": m["content"]} for m in exchange.messages],
         passages=[_passage(passage) for passage in exchange.passages],
         quotes=[_quote(quote) for quote in exchange.quotes],

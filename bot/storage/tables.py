@@ -27,6 +27,7 @@ class ExchangeRow(SQLModel, table=True):
     model: str
     is_small_talk: bool
     dropped_sentences: int
+    is_reduced: bool = False
     messages: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
     passages: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     quotes: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))

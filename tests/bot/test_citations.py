@@ -129,6 +129,7 @@ def test_an_exchange_as_json_has_the_promised_fields() -> None:
         "model": "m",
         "signal": 0.1235,
         "wording": "",
+        "reduced_search": False,
         "timings": {"total": 0.25},
     }
     assert set(error_object("Broken.")) == set(found)

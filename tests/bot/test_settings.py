@@ -139,11 +139,12 @@ def test_every_setting_is_explained_with_its_origin(home: Path, monkeypatch: pyt
 def test_secrets_are_never_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMBRE_DATABASE_KEY", "hunter2")
     monkeypatch.setenv("TIMBRE_MODEL__API_KEY", "hunter2")
+    monkeypatch.setenv("TIMBRE_INDEX__API_KEY", "hunter2")
 
     settings = load()
 
     assert "hunter2" not in str(explain(settings)) + repr(settings)
-    assert [row.value for row in explain(settings) if "KEY" in row.name] == ["(set, hidden)"] * 2
+    assert [row.value for row in explain(settings) if "KEY" in row.name] == ["(set, hidden)"] * 3
 
 
 def test_a_secret_of_the_wrong_type_is_not_repeated(home: Path) -> None:
