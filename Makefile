@@ -50,4 +50,4 @@ benchmarks: .venv-benchmarks/ready  ## measures answers (next to LlamaIndex) and
 	$(BIN)/python -m benchmarks.speed
 
 clean:  ## removes what set-up and demo made
-	rm -rf $(VENV) .venv-benchmarks .timbre-demo
+	rm -rf $(VENV) .venv-benchmarks .timbre-demo build *.egg-info
