@@ -11,9 +11,11 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from knowledge.errors import SourceUnreadable
+from knowledge.extras import Extra, missing_extra
 from knowledge.parsing import is_supported
 
-EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "github": "requests", "sftp": "paramiko"}
+EXTRAS: dict[str, Extra] = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "github": "github"}
+PACKAGES = {"abfs": "adlfs", "az": "adlfs", "sftp": "paramiko"}  # addresses that work, but are not worth an extra of ours
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Place:
         try:
             self._fs, root = fsspec.core.url_to_fs(place)
         except ImportError as err:
-            raise SourceUnreadable(place, f"this kind of address needs `pip install {_extra(place)}`") from err
+            raise SourceUnreadable(place, _what_it_needs(place)) from err
         except (ValueError, OSError, BadZipFile) as err:
             raise SourceUnreadable(place, f"{err}") from err
         self._root = str(root)
@@ -129,5 +131,9 @@ def _is_hidden(location: str) -> bool:
     return any(part.startswith(".") for part in location.split("/"))
 
 
-def _extra(place: str) -> str:
-    return EXTRAS.get(place.split("://")[0].split("::")[0], "the package that fsspec names for it")
+def _what_it_needs(place: str) -> str:
+    """Of a chain such as zip://::s3://bucket/a.zip the last link is the one that is far away."""
+    scheme = place.split("::")[-1].split("://")[0]
+    if extra := EXTRAS.get(scheme):
+        return f"{missing_extra('this kind of address', extra)}."
+    return f"this kind of address needs `pip install {PACKAGES.get(scheme, 'the package that fsspec names for it')}`."

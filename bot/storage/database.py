@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
 from bot.errors import DatabaseUnavailable
+from knowledge.extras import missing_extra
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,10 @@ class Database:
         try:
             self.url = make_url(url)
             self._engine = _sqlite_engine(self.url, key) if self.url.get_backend_name() == "sqlite" else create_engine(url)
-        except (ArgumentError, ImportError) as err:  # no address, or a database whose driver is not installed
+        except ArgumentError as err:
             raise DatabaseUnavailable("that TIMBRE_DATABASE_URL names", str(err)) from err
+        except ImportError as err:
+            raise DatabaseUnavailable("that TIMBRE_DATABASE_URL names", _missing_driver(self.url, err)) from err
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -123,6 +126,10 @@ def _alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config
+
+
+def _missing_driver(url: URL, err: ImportError) -> str:
+    return missing_extra("Postgres", "postgres") if url.get_driver_name() == "psycopg" else str(err)
 
 
 def _reason(err: DatabaseError) -> str:

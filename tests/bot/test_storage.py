@@ -130,6 +130,18 @@ def test_an_address_that_cannot_be_used_is_told_in_a_sentence(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://ann:hunter2@localhost/timbre", "postgresql://ann:hunter2@localhost/timbre"]
+)
+def test_postgres_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(DatabaseUnavailable, match=r"needs `pip install 'timbre-bot\[postgres\]'`\.$") as caught:
+        Database(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
 def migrated_url(url: str) -> None:
     database = Database(url)
     database.migrate()

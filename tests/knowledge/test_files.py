@@ -1,5 +1,7 @@
 """Which files of a place are read, and that nothing outside of it is."""
 
+import re
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +174,27 @@ def test_a_place_that_cannot_be_reached_is_an_error_that_says_why(tmp_path: Path
 
     with pytest.raises(SourceUnreadable, match=reason):
         Place(place.format(here=tmp_path)).list()
+
+
+@pytest.mark.parametrize(
+    ("place", "module", "needed"),
+    [
+        ("s3://bucket/handbook", "s3fs", "'timbre-bot[s3]'"),
+        ("zip://::s3://bucket/handbook.zip", "s3fs", "'timbre-bot[s3]'"),
+        ("gs://bucket/handbook", "gcsfs", "'timbre-bot[gcs]'"),
+        ("github://company:wiki@/", "requests", "'timbre-bot[github]'"),
+        ("sftp://host/handbook", "paramiko", "paramiko"),
+    ],
+)
+def test_a_place_whose_extra_is_not_installed_names_it(
+    monkeypatch: pytest.MonkeyPatch, place: str, module: str, needed: str
+) -> None:
+    for name in ("github", "sftp"):  # fsspec's own modules may have imported theirs before
+        monkeypatch.delitem(sys.modules, f"fsspec.implementations.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(SourceUnreadable, match=re.escape(f"this kind of address needs `pip install {needed}`.")):
+        Place(place)
 
 
 @pytest.mark.parametrize(
