@@ -16,11 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import printing
-from bot.errors import BotError, CommandRejected
+from bot.errors import BotError, CommandRejected, ModelUnavailable
 from bot.logs import set_up_logging
 from bot.printing import console, print_json
 from bot.settings import Settings, load
 from knowledge.errors import KnowledgeError
+from knowledge.extras import DISTRIBUTION
 
 app = typer.Typer(
     name="timbre",
@@ -58,6 +59,23 @@ def main() -> None:
     except Exception:  # the outermost loop: a person gets a sentence and an id, the log the traceback
         printing.complain(_record_crash(), "red")
         sys.exit(1)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        console.print(f"timbre {version(DISTRIBUTION)}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Nothing but the options that stand before every command."""
 
 
 @app.command()
@@ -325,8 +343,13 @@ def setup() -> None:
 
     settings = _settings()
     embedder_loader(settings, printing.notify)
-    if not settings.model.url:
-        language_model_folder(settings, printing.notify)
+    try:
+        if not settings.model.url:
+            language_model_folder(settings, printing.notify)
+    except ModelUnavailable as err:
+        if settings.answer.wording == "model":
+            raise
+        printing.complain(f"{err} It is needed only where a model words the answers.", "yellow")
     console.print(f"The models are ready in {models_dir(settings)}.")
 
 

@@ -85,10 +85,7 @@ class LocalLanguageModel:
     def _start(self) -> "Inference":
         from training.inference import Inference
 
-        try:
-            return Inference(language_model_folder(self._settings, self._notify))
-        except training_errors.ModelUnavailable as err:
-            raise ModelUnavailable(str(err)) from err
+        return Inference(language_model_folder(self._settings, self._notify))
 
 
 class ServerLanguageModel:

