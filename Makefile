@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup demo test check format benchmarks clean
+.PHONY: help setup demo services services-stop test check format benchmarks clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 setup: $(READY)  ## virtual environment, pinned dependencies, prepared models
 
@@ -25,7 +25,14 @@ $(READY): requirements/all.txt requirements/weights.txt pyproject.toml
 demo: $(READY)  ## the main job end to end on the sample handbook; in a terminal it stays open as a chat
 	@TIMBRE_HOME=$${TIMBRE_HOME:-$(CURDIR)/.timbre-demo} $(BIN)/python samples/demo.py
 
-test: $(READY)  ## the whole test suite
+services:  ## Weaviate and Postgres for the integration tests; a second call changes nothing
+	@$(PYTHON) -m scripts.services start
+
+services-stop:  ## ends what `make services` started; the data stays
+	@$(PYTHON) -m scripts.services stop
+
+test: $(READY)  ## the whole test suite; with CI=true the services are started first and must be there
+	@if [ "$$CI" = true ]; then $(MAKE) --no-print-directory services; fi
 	$(BIN)/python -m pytest
 
 check: $(READY)  ## format, lint, types, import rules, documentation
@@ -49,5 +56,5 @@ benchmarks: .venv-benchmarks/ready  ## measures answers (next to LlamaIndex) and
 	$(BIN)/python -m benchmarks.answers --peer .venv-benchmarks/bin/python
 	$(BIN)/python -m benchmarks.speed
 
-clean:  ## removes what set-up and demo made
-	rm -rf $(VENV) .venv-benchmarks .timbre-demo build *.egg-info
+clean: services-stop  ## removes what set-up, demo and services made
+	rm -rf $(VENV) .venv-benchmarks .timbre-demo .services build *.egg-info

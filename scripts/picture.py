@@ -25,7 +25,8 @@ LINES = (
 
 async def main() -> None:
     screen = Screen(record=True, width=100, force_terminal=True, highlight=False)
-    printing.console = connection.console = screen
+    printing.console = screen
+    connection.console = screen  # type: ignore[attr-defined]  # the name that it imported
     with tempfile.TemporaryDirectory() as home:
         timbre = build(Settings(home=Path(home)), lambda _: None)
         sources = Sources(timbre.settings, timbre.knowledge)

@@ -3,15 +3,18 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL, create_engine, make_url, text
 
 from bot.main import Timbre, build
 from bot.settings import Settings
 from bot.storage.database import Database, sqlite_url
 from tests.fakes import HashingEmbedder
+from tests.services import WeaviateAddress, postgres_address, weaviate_address
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -79,3 +82,44 @@ def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
     opened = Database(sqlite_url(path))
     yield opened
     opened.close()
+
+
+def administer(server: URL, statement: str) -> None:
+    """Runs a statement that no transaction may hold, such as CREATE DATABASE."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[URL]:
+    """A Postgres database at the newest schema, to be copied."""
+    server = make_url(postgres_address())
+    template = server.set(database=f"test_{os.getpid()}")
+    administer(server, f"CREATE DATABASE {template.database}")
+    database = Database(template.render_as_string(hide_password=False))
+    database.migrate()
+    database.close()
+    yield template
+    administer(server, f"DROP DATABASE {template.database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def database_numbers() -> Iterator[int]:
+    return count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_template: URL, database_numbers: Iterator[int]) -> Iterator[str]:
+    """A Postgres database of the test's own, empty and at the newest schema."""
+    name = f"{postgres_template.database}_{next(database_numbers)}"
+    administer(postgres_template.set(database="postgres"), f"CREATE DATABASE {name} TEMPLATE {postgres_template.database}")
+    yield postgres_template.set(database=name).render_as_string(hide_password=False)
+    administer(postgres_template.set(database="postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def weaviate() -> WeaviateAddress:
+    """The Weaviate of `make services`, shared by all tests: use names of collections that no other test uses."""
+    return weaviate_address()
