@@ -21,6 +21,7 @@ from bot.wording import QuoteWorder, may_word
 from knowledge.bulk import BulkEmbedder
 from knowledge.catalogue import Catalogue
 from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
+from knowledge.extras import missing_extra
 from knowledge.ingestion import Ingestion
 from knowledge.parsing.sandbox import ParsingSandbox
 from knowledge.ports import ChunkIndex, Embedder
@@ -83,14 +84,11 @@ def _open_index(settings: Settings, database: Database, embedder: Embedder, on_r
     if settings.index.kind == "embedded":
         return EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))
     try:
-        from knowledge.stores.connection import WeaviateAddress
         from knowledge.stores.weaviate import WeaviateIndex
     except ImportError as err:
-        raise SettingsInvalid(f"TIMBRE_INDEX__KIND=weaviate needs `pip install 'timbre-bot[weaviate]'` ({err}).") from err
-    chosen = settings.index
-    address = WeaviateAddress(chosen.url, chosen.grpc_port, chosen.api_key.get_secret_value(), chosen.name)
-    rows = IndexRows(f"{analysis}|weaviate-{chosen.name}", embedder.dimensions)
-    return FallbackIndex(WeaviateIndex(database, rows, address), EmbeddedIndex(database, rows), on_return)
+        raise SettingsInvalid(f"{missing_extra('TIMBRE_INDEX__KIND=weaviate', 'weaviate')} ({err}).") from err
+    rows = IndexRows(f"{analysis}|weaviate-{settings.index.name}", embedder.dimensions)
+    return FallbackIndex(WeaviateIndex(database, rows, settings.index), EmbeddedIndex(database, rows), on_return)
 
 
 def _finish(settings: Settings, ingestion: Ingestion) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import URL, create_engine, make_url, text
@@ -13,8 +14,9 @@ from sqlalchemy import URL, create_engine, make_url, text
 from bot.main import Timbre, build
 from bot.settings import Settings
 from bot.storage.database import Database, sqlite_url
+from knowledge.settings import IndexSettings
+from tests import services
 from tests.fakes import HashingEmbedder
-from tests.services import WeaviateAddress, postgres_address, weaviate_address
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -95,7 +97,7 @@ def administer(server: URL, statement: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[URL]:
     """A Postgres database at the newest schema, to be copied."""
-    server = make_url(postgres_address())
+    server = make_url(services.postgres_address())
     template = server.set(database=f"test_{os.getpid()}")
     administer(server, f"CREATE DATABASE {template.database}")
     database = Database(template.render_as_string(hide_password=False))
@@ -119,7 +121,9 @@ def postgres_url(postgres_template: URL, database_numbers: Iterator[int]) -> Ite
     administer(postgres_template.set(database="postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def weaviate() -> WeaviateAddress:
-    """The Weaviate of `make services`, shared by all tests: use names of collections that no other test uses."""
-    return weaviate_address()
+@pytest.fixture
+def weaviate_settings() -> Iterator[IndexSettings]:
+    """The Weaviate of `make services`, with a name of the test's own, whose collections go afterwards."""
+    found = services.weaviate_settings(f"Test{uuid4().hex}")
+    yield found
+    services.drop_collections(found)

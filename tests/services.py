@@ -2,22 +2,16 @@
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from knowledge.settings import IndexSettings
+
 ENV_FILE = Path(__file__).parent.parent / ".services.env"
-
-
-@dataclass(frozen=True)
-class WeaviateAddress:
-    """Where the Weaviate of `make services` is and what opens it."""
-
-    url: str
-    grpc_port: int
-    api_key: str
 
 
 def require(is_there: bool, what: str) -> None:
@@ -30,15 +24,24 @@ def require(is_there: bool, what: str) -> None:
     pytest.skip(reason)
 
 
-def weaviate_address() -> WeaviateAddress:
-    settings = _settings()
-    address = WeaviateAddress(
-        settings.get("TIMBRE_INDEX__URL", ""),
-        int(settings.get("TIMBRE_INDEX__GRPC_PORT", 0)),
-        settings.get("TIMBRE_INDEX__API_KEY", ""),
-    )
-    require(_listens(address.grpc_port), "Weaviate")
-    return address
+def weaviate_settings(name: str) -> IndexSettings:
+    """The Weaviate of `make services`, with `name` for alias and collections."""
+    found = _settings()
+    port = int(found.get("TIMBRE_INDEX__GRPC_PORT", 0))
+    require(_listens(port), "Weaviate")
+    key = SecretStr(found["TIMBRE_INDEX__API_KEY"])
+    return IndexSettings(kind="weaviate", url=found["TIMBRE_INDEX__URL"], grpc_port=port, api_key=key, name=name)
+
+
+def drop_collections(settings: IndexSettings) -> None:
+    """Removes the alias of that name and every collection that was made for it."""
+    with httpx.Client(
+        base_url=settings.url, headers={"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
+    ) as client:  # fmt: skip
+        client.delete(f"/v1/aliases/{settings.name}")
+        for collection in client.get("/v1/schema").json()["classes"]:
+            if collection["class"].startswith(f"{settings.name}_"):
+                client.delete(f"/v1/schema/{collection['class']}").raise_for_status()
 
 
 def postgres_address() -> str:

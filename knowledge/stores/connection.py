@@ -4,7 +4,6 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ with warnings.catch_warnings():  # importing weaviate resets the warning filters
     from weaviate.exceptions import InsufficientPermissionsError, UnexpectedStatusCodeError, WeaviateBaseError
 
 from knowledge.errors import IndexAway, IndexUnavailable
+from knowledge.settings import IndexSettings
 
 MIN_VERSION = (1, 36)
 QUESTION_TIMEOUT_S = 2.5  # an asker should not wait longer before the copy in the database is searched
@@ -28,21 +28,11 @@ CHANNEL_OPTIONS = [  # with gRPC's defaults a client stays deaf for up to 28 s a
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class WeaviateAddress:
-    """Where a server is. https in the URL means TLS for REST and gRPC. `name` is the alias and the prefix of collections."""
-
-    url: str
-    grpc_port: int
-    api_key: str
-    name: str
-
-
 class Connection:
     """Runs work on the client, which connects with the first work and again by itself after the server was away."""
 
-    def __init__(self, address: WeaviateAddress) -> None:
-        self._address = address
+    def __init__(self, settings: IndexSettings) -> None:
+        self._settings = settings
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: WeaviateAsyncClient | None = None
@@ -67,16 +57,16 @@ class Connection:
             async with asyncio.timeout(timeout_s):
                 return await work(await self._connected())
         except TimeoutError as err:
-            raise IndexAway(self._address.url, f"nothing came within {timeout_s:g} s") from err
+            raise IndexAway(self._settings.url, f"nothing came within {timeout_s:g} s") from err
         except (InsufficientPermissionsError, UnexpectedStatusCodeError) as err:
             raise self._refused(err) from err
         except WeaviateBaseError as err:
-            raise IndexAway(self._address.url, _first_line(err)) from err
+            raise IndexAway(self._settings.url, _first_line(err)) from err
 
     async def _connected(self) -> WeaviateAsyncClient:
         async with self._connecting:
             if self._client is None:
-                client = _client(self._address)
+                client = _client(self._settings)
                 try:
                     await client.connect()
                     self._check_version((await client.get_meta())["version"])
@@ -89,10 +79,10 @@ class Connection:
     def _check_version(self, version: str) -> None:
         if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
             wanted = ".".join(map(str, MIN_VERSION))
-            raise IndexUnavailable(f"The Weaviate at {self._address.url} has version {version}; it must be {wanted} or newer.")
+            raise IndexUnavailable(f"The Weaviate at {self._settings.url} has version {version}; it must be {wanted} or newer.")
 
     def _refused(self, err: UnexpectedStatusCodeError) -> IndexUnavailable:
-        url = self._address.url
+        url = self._settings.url
         if err.status_code in (401, 403):
             return IndexUnavailable(f"The index at {url} refuses the key; correct TIMBRE_INDEX__API_KEY.")
         if err.status_code >= 500:
@@ -114,8 +104,9 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _client(address: WeaviateAddress) -> WeaviateAsyncClient:
-    parts = urlsplit(address.url)
+def _client(settings: IndexSettings) -> WeaviateAsyncClient:
+    parts = urlsplit(settings.url)
+    key = settings.api_key.get_secret_value()
     is_secure = parts.scheme == "https"
     host = parts.hostname or "localhost"
     return weaviate.use_async_with_custom(
@@ -123,9 +114,9 @@ def _client(address: WeaviateAddress) -> WeaviateAsyncClient:
         http_port=parts.port or (443 if is_secure else 80),
         http_secure=is_secure,
         grpc_host=host,
-        grpc_port=address.grpc_port,
+        grpc_port=settings.grpc_port,
         grpc_secure=is_secure,
-        auth_credentials=Auth.api_key(address.api_key) if address.api_key else None,
+        auth_credentials=Auth.api_key(key) if key else None,
         additional_config=AdditionalConfig(
             timeout=Timeout(init=QUESTION_TIMEOUT_S, query=QUESTION_TIMEOUT_S, insert=BULK_TIMEOUT_S),
             grpc_config=GrpcConfig(channel_options=CHANNEL_OPTIONS),

@@ -26,8 +26,9 @@ from knowledge.bm25 import SCORE_DIGITS
 from knowledge.documents import Audience, ChunkId, DocumentId
 from knowledge.errors import IndexAway, IndexUnavailable, NothingIndexed
 from knowledge.ports import Database, GenerationId, Hit, IndexEntry, IndexQuery, Legs
+from knowledge.settings import IndexSettings
 from knowledge.stores import statistics
-from knowledge.stores.connection import BULK_TIMEOUT_S, QUESTION_TIMEOUT_S, Connection, WeaviateAddress
+from knowledge.stores.connection import BULK_TIMEOUT_S, QUESTION_TIMEOUT_S, Connection
 from knowledge.stores.rows import IndexRows
 
 logger = logging.getLogger(__name__)
@@ -61,12 +62,12 @@ class _Swapped(Exception):
 class WeaviateIndex:
     """A ChunkIndex on a Weaviate server (1.36 or newer) and its rows in SQL."""
 
-    def __init__(self, database: Database, rows: IndexRows, address: WeaviateAddress) -> None:
+    def __init__(self, database: Database, rows: IndexRows, settings: IndexSettings) -> None:
         self._database = database
         self._rows = rows
-        self._name = address.name
-        self._url = address.url
-        self._connection = Connection(address)
+        self._name = settings.name
+        self._url = settings.url
+        self._connection = Connection(settings)
 
     def live_generation(self) -> GenerationId | None:
         generation = self._connection.run(self._aliased)

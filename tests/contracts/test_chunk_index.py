@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from threading import Thread
 
 import numpy as np
@@ -20,15 +21,23 @@ LABELS = ("ß", "日本", "a,b", "*", "people team", "ÉCOLE", "%", "everyone'; 
 
 OpenIndex = Callable[[], ChunkIndex]
 
-IMPLEMENTATIONS: dict[str, Callable[[Database], ChunkIndex]] = {
-    "embedded": lambda database: EmbeddedIndex(database, IndexRows("analysis", DIMENSIONS)),
-}
 
-
-@pytest.fixture(params=sorted(IMPLEMENTATIONS))
-def open_index(request: pytest.FixtureRequest, database: Database) -> OpenIndex:
+@pytest.fixture(params=["embedded", pytest.param("weaviate", marks=pytest.mark.service)])
+def open_index(request: pytest.FixtureRequest, database: Database) -> Iterator[OpenIndex]:
     """Opens an index; a second one is what another process sees."""
-    return lambda: IMPLEMENTATIONS[request.param](database)
+    make = {"embedded": embedded, "weaviate": on_weaviate}[request.param]
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(make(request, database)))
+
+
+def embedded(request: pytest.FixtureRequest, database: Database) -> ChunkIndex:
+    return EmbeddedIndex(database, IndexRows("analysis", DIMENSIONS))
+
+
+def on_weaviate(request: pytest.FixtureRequest, database: Database) -> ChunkIndex:
+    from knowledge.stores.weaviate import WeaviateIndex
+
+    return WeaviateIndex(database, IndexRows("analysis", DIMENSIONS), request.getfixturevalue("weaviate_settings"))
 
 
 @pytest.fixture
