@@ -20,6 +20,7 @@ from knowledge.settings import IndexSettings
 MIN_VERSION = (1, 36)
 QUESTION_TIMEOUT_S = 2.5  # an asker should not wait longer before the copy in the database is searched
 BULK_TIMEOUT_S = 60.0
+CLOSING_S = 1.0
 CHANNEL_OPTIONS = [  # with gRPC's defaults a client stays deaf for up to 28 s after the server is back
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
@@ -50,6 +51,7 @@ class Connection:
                 asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
                 self._client = None
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
             self._loop = None
 
     async def _within(self, work: Callable[[WeaviateAsyncClient], Awaitable[Result]], timeout_s: float) -> Result:
@@ -93,13 +95,18 @@ class Connection:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run, args=(self._loop,), name="weaviate", daemon=True).start()
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="weaviate", daemon=True)
+                self._thread.start()
             return self._loop
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
+        if left := asyncio.all_tasks(loop):  # work given up because the server died
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=CLOSING_S))
     finally:
         loop.close()
 

@@ -7,7 +7,7 @@ not hold is not shown, so a document changes at once although the server takes i
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,8 +37,8 @@ TIE_SLACK = 20  # hits asked for beyond the limit: the server breaks ties its ow
 SEARCHES = 4  # a search that met a change of the generation or of a document is made again
 STREAMED_FROM = 200  # objects; a stream takes a second to close, below that one request is quicker
 DELETED_TOGETHER = 50  # documents whose old objects one request deletes
+WATCH_PAUSE_S = 1.0  # between two looks whether the server still lives while it takes objects
 PAGE = 500  # objects read at a time
-"""Requests to the server stay small: its gRPC messages have a limit, and a killed one loses little."""
 
 
 @dataclass(frozen=True)
@@ -220,12 +220,24 @@ class WeaviateIndex:
     async def _put(self, generation: GenerationId, entries: Sequence[IndexEntry], client: WeaviateAsyncClient) -> None:
         await self._is_there(client)
         collection = client.collections.use(self._collection_name(generation))
-        failures = await (_stream if len(entries) >= STREAMED_FROM else _insert)(collection, entries)
+        put = _stream if len(entries) >= STREAMED_FROM else _insert
+        failures = await self._watched(put(collection, entries), client)
         for failure in failures:
             logger.error("Weaviate refused an object: %s", failure)
         if failures:
             await self._is_there(client)
             raise IndexUnavailable(f"The index at {self._url} refused {len(failures)} of {len(entries)} chunks: {failures[0]}")
+
+    async def _watched(self, work: Coroutine[Any, Any, list[str]], client: WeaviateAsyncClient) -> list[str]:
+        """The result of `work`, left to itself when the server dies: a stream takes two minutes to notice that."""
+        writing = asyncio.ensure_future(work)
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            while not (await asyncio.wait({writing}, timeout=WATCH_PAUSE_S))[0]:
+                await self._is_there(client)
+        finally:
+            writing.cancel()
+        return writing.result()
 
     async def _delete_outdated(
         self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]], client: WeaviateAsyncClient
@@ -262,7 +274,7 @@ class WeaviateIndex:
         return (await collection.query.fetch_objects(limit=PAGE, after=after, include_vector=True)).objects
 
     async def _is_there(self, client: WeaviateAsyncClient) -> None:
-        """Asks the server something small, since a stream to a dead one takes a minute to fail."""
+        """Asks the server something small. Raises when it does not answer."""
         async with asyncio.timeout(QUESTION_TIMEOUT_S):
             await client.get_meta()
 
