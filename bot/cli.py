@@ -35,6 +35,8 @@ app = typer.Typer(
 )  # fmt: skip
 known = typer.Typer(no_args_is_help=True, help="Questions that people confirmed as well answered, which find their passage.")
 app.add_typer(known, name="questions")
+index = typer.Typer(no_args_is_help=True, help="The index: compare it with the catalogue, of which it is made.")
+app.add_typer(index, name="index")
 
 AudienceOption = Annotated[
     list[str] | None,
@@ -116,7 +118,7 @@ async def _ask_one(timbre: Any, question: str, audience: list[str] | None, as_js
     if as_json:
         print_json(exchange_object(exchange))
     else:
-        console.print(printing.answer_view(exchange.answer))
+        console.print(printing.exchange_view(exchange))
 
 
 async def _ask_batch(timbre: Any, path: Path, audience: list[str] | None) -> None:
@@ -151,6 +153,8 @@ def search(
             check_row(batch or Path(), number, row)
             retrieval = timbre.knowledge.retriever.retrieve(cleaned(row["question"]), groups)
             passages = [passage_object(passage) for passage in retrieval.passages[:k]]
+            if retrieval.is_reduced:
+                printing.complain(printing.REDUCED_SEARCH, "yellow")
             if batch:
                 print_json({"id": row.get("id"), "passages": passages})
             elif as_json:
@@ -285,6 +289,20 @@ def forget(
         with printing.progress() as on_progress:
             count = Sources(settings, knowledge).forget(found, on_progress)
     console.print(f"Forgot {found.name}: {count} documents.", markup=False)
+
+
+@index.command("verify")
+def verify_index() -> None:
+    """Compare the index with the catalogue, chunk by chunk; exit code 1 when they differ."""
+    from bot.sources import Sources
+
+    settings = _settings()
+    with _knowledge(settings) as knowledge, printing.progress() as on_progress:
+        reports = Sources(settings, knowledge).verify(on_progress)
+    for report in reports:
+        console.print(printing.verification_view(report))
+    if not all(report.is_whole for report in reports):
+        raise typer.Exit(1)
 
 
 @known.command("list")

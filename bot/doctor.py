@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from bot.errors import BotError
 from bot.language_model import identity_of
-from bot.main import build_knowledge, open_database, open_home
+from bot.main import open_database, open_home, opened_knowledge
 from bot.settings import Settings
 from bot.storage.exchanges import ExchangeStore
 from bot.voice import read_voice
@@ -78,16 +78,18 @@ def _voice(settings: Settings) -> Finding:
 
 
 def _index(settings: Settings) -> Finding:
-    knowledge = build_knowledge(settings, open_database(settings), lambda _: None)
-    generation = knowledge.index.live_generation()
-    waiting = len(knowledge.catalogue.waiting())
-    model = f"model {knowledge.embedder.name}"
-    if generation is None:
-        return Finding("embedding and index", False, f"{model}; nothing is indexed", "Run `timbre ingest FOLDER`.")
-    fact = f"{model}; generation {generation} with {knowledge.index.count(generation)} chunks"
-    if waiting:
-        return Finding("embedding and index", False, f"{fact}; {waiting} documents wait", "Run `timbre reindex`.")
-    failed = sum(len(summary.failed) for summary in knowledge.catalogue.summaries())
+    with opened_knowledge(settings, lambda _: None) as knowledge:
+        generation = knowledge.index.live_generation()
+        waiting = len(knowledge.catalogue.waiting())
+        model = f"model {knowledge.embedder.name}"
+        if generation is None:
+            remedy = "Run `timbre ingest FOLDER`, or `timbre reindex` after a change of the index or the model."
+            return Finding("embedding and index", False, f"{model}; nothing is indexed", remedy)
+        names = ", ".join(knowledge.indexes)
+        fact = f"{model}; {names}: generation {generation} with {knowledge.index.count(generation)} chunks"
+        if waiting:
+            return Finding("embedding and index", False, f"{fact}; {waiting} documents wait", "Run `timbre reindex`.")
+        failed = sum(len(summary.failed) for summary in knowledge.catalogue.summaries())
     return Finding("embedding and index", True, f"{fact}{f'; {failed} files failed, see `timbre sources`' if failed else ''}")
 
 

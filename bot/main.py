@@ -1,7 +1,7 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -34,11 +34,12 @@ from knowledge.terms import TERMS_VERSION
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The parts of knowledge, put together."""
+    """The parts of knowledge, put together. `indexes` are those that `index` is made of, by name."""
 
     embedder: Embedder
     catalogue: Catalogue
     index: ChunkIndex
+    indexes: Mapping[str, ChunkIndex]
     ingestion: Ingestion
     retriever: HybridRetriever
 
@@ -67,7 +68,10 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
     load = partial(_given, embedder) if embedder else embedder_loader(settings, notify)
     embedder = embedder or load()
     catalogue = Catalogue(database, embedder.name, embedder.dimensions)
-    index = _open_index(settings, database, embedder, lambda: _finish(settings, ingestion))
+    indexes = _open_indexes(settings, database, embedder)
+    index, *copies = indexes.values()
+    for copy in copies:
+        index = FallbackIndex(index, copy, lambda: _finish(settings, ingestion))
     ingestion = Ingestion(
         catalogue,
         index,
@@ -76,19 +80,23 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
         partial(ParsingSandbox, settings.ingestion.parser_memory_mb * 2**20, settings.ingestion.parser_cpu_s),
         settings.ingestion.max_file_mb * 2**20,
     )
-    return Knowledge(embedder, catalogue, index, ingestion, HybridRetriever(catalogue, index, embedder))
+    return Knowledge(embedder, catalogue, index, indexes, ingestion, HybridRetriever(catalogue, index, embedder))
 
 
-def _open_index(settings: Settings, database: Database, embedder: Embedder, on_return: Callable[[], None]) -> ChunkIndex:
+def _open_indexes(settings: Settings, database: Database, embedder: Embedder) -> dict[str, ChunkIndex]:
+    """The index that the settings name and, behind one on a server, the copy that is searched while that is away."""
     analysis = f"{embedder.name}|terms-{TERMS_VERSION}"
     if settings.index.kind == "embedded":
-        return EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))
+        return {"embedded index": EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))}
     try:
         from knowledge.stores.weaviate import WeaviateIndex
     except ImportError as err:
         raise SettingsInvalid(f"{missing_extra('TIMBRE_INDEX__KIND=weaviate', 'weaviate')} ({err}).") from err
     rows = IndexRows(f"{analysis}|weaviate-{settings.index.name}", embedder.dimensions)
-    return FallbackIndex(WeaviateIndex(database, rows, settings.index), EmbeddedIndex(database, rows), on_return)
+    return {
+        f"Weaviate at {settings.index.url}": WeaviateIndex(database, rows, settings.index),
+        "copy in the database": EmbeddedIndex(database, rows),
+    }
 
 
 def _finish(settings: Settings, ingestion: Ingestion) -> None:

@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.citations import quoted
-from bot.conversation import Answer, Citation, Outcome
+from bot.conversation import Citation, Exchange, Outcome
 from bot.evaluation import Score, Share
 from knowledge.documents import Passage
 
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from knowledge.catalogue import KnownQuestion, SourceSummary
     from knowledge.ingestion import IngestReport
     from knowledge.ingestion import Progress as OnProgress
+    from knowledge.verification import Verification
 
 SNIPPET_CHARS = 160
 SCORE_COLUMNS = "style,n,right,right of answered,cited gold,not answered,of those linked,words,p50 s,p95 s".split(",")
+REDUCED_SEARCH = "Reduced search: the index does not answer, so its copy in the database was searched."
 PLAIN_PROGRESS_S = 2.0  # without a terminal, progress is a line this often
 
 console = Console(highlight=False)
@@ -64,11 +66,17 @@ def notify(step: str) -> None:
     errors.print(f"[dim]· {step} …[/dim]")
 
 
-def answer_view(answer: Answer) -> RenderableType:
+def exchange_view(exchange: Exchange) -> RenderableType:
     """The answer with its sources listed beneath it."""
+    answer = exchange.answer
     style, label = _FRAME[answer.outcome]
     parts: list[RenderableType] = [Text(f"● {label}", style=style), _markdown(answer.text)]
-    return Group(*parts, Text(), *sources_view(answer.citations))
+    return Group(*parts, Text(), *sources_view(answer.citations), *reduced_view(exchange.is_reduced))
+
+
+def reduced_view(is_reduced: bool) -> list[RenderableType]:
+    """What is said beneath an answer that was searched for in the copy."""
+    return [Text(REDUCED_SEARCH, style="yellow")] if is_reduced else []
 
 
 def _markdown(text: str) -> Markdown:
@@ -78,9 +86,11 @@ def _markdown(text: str) -> Markdown:
     return view
 
 
-def quotes_view(citations: Sequence[Citation]) -> RenderableType:
+def quotes_view(exchange: Exchange) -> RenderableType:
     """Quotes and sources, for under a wording that was streamed."""
-    return Group(*(_markdown(quoted(citation)) for citation in citations), Text(), *sources_view(citations))
+    citations = exchange.answer.citations
+    quotes = (_markdown(quoted(citation)) for citation in citations)
+    return Group(*quotes, Text(), *sources_view(citations), *reduced_view(exchange.is_reduced))
 
 
 def sources_view(citations: Sequence[Citation]) -> list[RenderableType]:
@@ -166,6 +176,13 @@ def scores_table(scores: Sequence[Score]) -> Table:
             score.style, str(score.n), *map(_share_cell, shares), f"{score.words:.0f}", f"{score.p50_s:.2f}", f"{score.p95_s:.2f}"
         )
     return table
+
+
+def verification_view(found: "Verification") -> Text:
+    if found.is_whole:
+        return Text(f"✓ {found.index}: {found.chunks} chunks, as in the catalogue", style="green")
+    counts = f"{len(found.missing)} missing, {len(found.surplus)} too many, {len(found.different)} different"
+    return Text(f"✗ {found.index}: {counts}, of {found.chunks} chunks. Run `timbre reindex`.", style="red")
 
 
 def _share_cell(share: Share) -> Text:

@@ -13,6 +13,7 @@ from knowledge.documents import EVERYONE, Audience
 from knowledge.errors import SourceUnreadable
 from knowledge.files import default_name, is_url, normalise_place
 from knowledge.ingestion import IngestReport, Progress
+from knowledge.verification import Verification, verify
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class Sources:
                 except SourceUnreadable as err:
                     problems.append(str(err))
             return reports, problems, self._knowledge.ingestion.rebuild(progress)
+
+    def verify(self, progress: Progress) -> list[Verification]:
+        """How the index, and the copy that stands in for it, differ from the catalogue. Raises IndexUnavailable."""
+        catalogue = self._knowledge.catalogue
+        with ingestion_lock(self._settings):
+            return [verify(name, index, catalogue, progress) for name, index in self._knowledge.indexes.items()]
 
     def forget(self, source: Source, progress: Progress) -> int:
         with ingestion_lock(self._settings):

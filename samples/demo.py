@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bot.conversation import Exchange, Feedback, Question, Verdict
 from bot.main import Timbre, audience_of, build, open_console
-from bot.printing import answer_view, console, notify, progress, report_view
+from bot.printing import console, exchange_view, notify, progress, report_view
 from bot.settings import load
 from bot.sources import Sources
 from knowledge.catalogue import STANDARD_ANSWERS
@@ -82,7 +82,7 @@ async def _ask(timbre: Timbre, text: str, person: str) -> Exchange:
     console.print(Text(f"\n› {text}", style="bold"))
     _, audience = audience_of(timbre.knowledge.catalogue, None)
     exchange = await timbre.engine.answer(Question(text, audience, asked_by=person))
-    console.print(answer_view(exchange.answer))
+    console.print(exchange_view(exchange))
     return exchange
 
 

@@ -11,7 +11,7 @@ from bot.conversation import Exchange, Feedback, Question, Turn, Verdict
 from bot.engine import AnswerEngine
 from bot.errors import BotError, CommandRejected
 from bot.feedback import FeedbackService
-from bot.printing import answer_view, console, quotes_view, sources_view
+from bot.printing import console, exchange_view, quotes_view, sources_view
 from knowledge.documents import Audience
 from knowledge.errors import KnowledgeError
 
@@ -80,9 +80,9 @@ class Console:
         exchange = await self._engine.answer(Question(text, self._audience, self._turns, self._person), show)
         if exchange.answer.wording:
             console.print("\n")
-            console.print(quotes_view(exchange.answer.citations))
+            console.print(quotes_view(exchange))
         else:
-            console.print(answer_view(exchange.answer))
+            console.print(exchange_view(exchange))
         self._last = exchange
         self._turns = [*self._turns, Turn("user", text), Turn("assistant", exchange.answer.text)][-TURNS_KEPT:]
 

@@ -12,7 +12,13 @@ with warnings.catch_warnings():  # importing weaviate resets the warning filters
     from weaviate import WeaviateAsyncClient
     from weaviate.classes.init import AdditionalConfig, Auth, Timeout
     from weaviate.config import GrpcConfig
-    from weaviate.exceptions import InsufficientPermissionsError, UnexpectedStatusCodeError, WeaviateBaseError
+    from weaviate.exceptions import (
+        UnexpectedStatusCodeError,
+        WeaviateBaseError,
+        WeaviateConnectionError,
+        WeaviateGRPCUnavailableError,
+        WeaviateStartUpError,
+    )
 
 from knowledge.errors import IndexAway, IndexUnavailable
 from knowledge.settings import IndexSettings
@@ -60,7 +66,7 @@ class Connection:
                 return await work(await self._connected())
         except TimeoutError as err:
             raise IndexAway(self._settings.url, f"nothing came within {timeout_s:g} s") from err
-        except (InsufficientPermissionsError, UnexpectedStatusCodeError) as err:
+        except UnexpectedStatusCodeError as err:
             raise self._refused(err) from err
         except WeaviateBaseError as err:
             raise IndexAway(self._settings.url, _first_line(err)) from err
@@ -132,4 +138,6 @@ def _client(settings: IndexSettings) -> WeaviateAsyncClient:
 
 
 def _first_line(err: Exception) -> str:
+    if isinstance(err, WeaviateConnectionError | WeaviateStartUpError | WeaviateGRPCUnavailableError):
+        return "no connection"
     return str(err).strip().splitlines()[0].rstrip(".") if str(err).strip() else type(err).__name__

@@ -13,7 +13,7 @@ from adapters.console import connection
 from adapters.console.inbound import COMMANDS, Ask, Fix, Line, Quit, Rate, Show, read_line
 from bot import printing
 from bot.citations import answered, number
-from bot.conversation import Verdict
+from bot.conversation import Exchange, ExchangeId, Question, ReleaseId, Verdict
 from bot.errors import CommandRejected
 from bot.main import Timbre, build
 from bot.settings import Settings
@@ -218,11 +218,23 @@ async def test_an_empty_index_is_told_and_the_chat_goes_on(
     ["Write to <team>@tern.example.", "Press <Enter> twice.", "The file is called a_b_c and *.pdf or [draft] too.", "A&amp;B"],
 )
 def test_a_quote_is_shown_as_it_stands_in_the_document(sentence: str) -> None:
+    shown = shown_exchange(sentence)
+
+    assert sentence in shown
+    assert printing.REDUCED_SEARCH not in shown
+
+
+def test_an_answer_from_reduced_search_says_so() -> None:
+    assert printing.REDUCED_SEARCH in shown_exchange("A sentence.", is_reduced=True)
+
+
+def shown_exchange(sentence: str, is_reduced: bool = False) -> str:
+    answer = answered(number([a_quote(sentence)]), "", read_voice(None))
+    question = Question("What?", frozenset({EVERYONE}))
+    exchange = Exchange(ExchangeId("e1"), question, "what", answer, [], [], 1.0, ReleaseId("base:m"), "m", is_reduced=is_reduced)
     shown = io.StringIO()
-
-    Terminal(file=shown, width=200).print(printing.answer_view(answered(number([a_quote(sentence)]), "", read_voice(None))))
-
-    assert sentence in shown.getvalue()
+    Terminal(file=shown, width=200).print(printing.exchange_view(exchange))
+    return shown.getvalue()
 
 
 def test_names_with_brackets_are_no_markup() -> None:
