@@ -70,7 +70,7 @@ class EmbeddedIndex:
 
     def _load_all(self, session: Session, live: GenerationId) -> Snapshot:
         self._seen_change = self._rows.last_change(session, live)
-        snapshot = Snapshot(live)
+        snapshot = Snapshot(live, self._rows.dimensions)
         snapshot.replace([], self._rows.entries(session, live))
         return snapshot
 

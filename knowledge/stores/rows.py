@@ -15,7 +15,7 @@ from knowledge.ports import GenerationId, IndexEntry
 from knowledge.tables import GenerationRow, IndexChangeRow, IndexEntryRow, in_slices
 from knowledge.vectors import pack_floats, unpack_floats
 
-PAGE = 500  # entries read at a time
+PAGE = 1_000  # entries read at a time, of 5 kB each: those of 100,000 chunks at once would fill a gigabyte
 
 
 class IndexRows:
@@ -27,7 +27,7 @@ class IndexRows:
 
     def __init__(self, analysis: str, dimensions: int) -> None:
         self._analysis = analysis
-        self._dimensions = dimensions
+        self.dimensions = dimensions
 
     def live(self, session: Session) -> GenerationId | None:
         where = (GenerationRow.state == "live", GenerationRow.analysis == self._analysis)
@@ -109,7 +109,7 @@ class IndexRows:
             frozenset(row.audience),
             row.stems.split(),
             row.grams.split(),
-            unpack_floats(row.vector, self._dimensions)[0],
+            unpack_floats(row.vector, self.dimensions)[0],
         )
 
 

@@ -1,134 +1,164 @@
-"""Chunks in memory, scored exactly: BM25 with Lucene's formula and cosine (pure)."""
+"""Chunks in memory, searched exactly: BM25 with Lucene's formula and cosine (pure).
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+They lie in two segments: the settled one holds nearly all, the recent one what has changed since. So a correction among
+100,000 chunks costs what the recent segment costs; once that is a tenth of all, the two are settled into one.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.bm25 import K1, SCORE_DIGITS, B, idf
+from knowledge.bm25 import SCORE_DIGITS
 from knowledge.documents import Audience, ChunkId, DocumentId
 from knowledge.ports import Floats, GenerationId, Hit, IndexEntry, IndexQuery, Legs
+from knowledge.stores.postings import Bm25, Mask, Numbers, Postings, Sizes, Vocabulary
 
-Counts = NDArray[np.int64]
-Scores = NDArray[np.float64]
-
-
-class Postings:
-    """BM25 over one field. `documents[i]` holds the term numbers of chunk i, in the vocabulary's numbering."""
-
-    def __init__(self, documents: Sequence[Counts], vocabulary_size: int) -> None:
-        lengths = np.array([len(terms) for terms in documents], np.int64)
-        terms = np.concatenate(documents) if len(documents) else np.zeros(0, np.int64)
-        rows = np.repeat(np.arange(len(documents)), lengths)
-        pairs, frequencies = np.unique(terms * max(len(documents), 1) + rows, return_counts=True)
-        self._rows = pairs % max(len(documents), 1)
-        self._starts = np.searchsorted(pairs // max(len(documents), 1), np.arange(vocabulary_size + 1))
-        self._size = len(documents)
-        average = lengths.mean() if len(documents) else 1.0
-        norm = K1 * (1 - B + B * lengths[self._rows] / max(average, 1e-9))
-        self._impacts: Scores = frequencies / (frequencies + norm)
-
-    def document_frequency(self, term: int) -> int:
-        return int(self._starts[term + 1] - self._starts[term])
-
-    def scores(self, query: Iterable[int]) -> Scores:
-        """(chunks,) BM25 of each chunk; a term that the query repeats counts repeatedly."""
-        scores = np.zeros(self._size)
-        for term in query:
-            start, end = self._starts[term], self._starts[term + 1]
-            scores[self._rows[start:end]] += idf(self._size, int(end - start)) * self._impacts[start:end]
-        return scores
-
-
-class Vocabulary:
-    """Terms to consecutive numbers; grows, never forgets."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def learn(self, terms: Sequence[str]) -> Counts:
-        numbers = self._numbers
-        return np.fromiter((numbers.setdefault(term, len(numbers)) for term in terms), np.int64, len(terms))
-
-    def known(self, terms: Iterable[str]) -> list[int]:
-        return [number for term in terms if (number := self._numbers.get(term)) is not None]
-
-    def get(self, term: str) -> int | None:
-        return self._numbers.get(term)
+MAX_RECENT_SHARE = 0.1
+MIN_RECENT = 1_000  # chunks that may be recent in any case; putting so few together takes milliseconds
+BLOCK = 5_000  # entries that are sorted together; those of 100,000 at once would fill gigabytes for a moment
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """An IndexEntry with its terms as numbers."""
+class Segment:
+    """Chunks, row by row, with all that they are found by. Those that are not `alive` have been replaced."""
+
+    chunk_ids: Sizes
+    documents: Sizes
+    audiences: Numbers
+    vectors: Floats
+    stems: Postings
+    grams: Postings
+    alive: Mask
+
+    def __len__(self) -> int:
+        return len(self.chunk_ids)
+
+    @property
+    def dead(self) -> int:
+        return int(np.count_nonzero(~self.alive))
+
+    def without(self, documents: Collection[DocumentId]) -> "Segment":
+        return replace(self, alive=self.alive & ~np.isin(self.documents, list(documents)))
+
+    def packed(self) -> "Segment":
+        """Only the chunks that are alive."""
+        if not self.dead:
+            return self
+        return Segment(
+            self.chunk_ids[self.alive],
+            self.documents[self.alive],
+            self.audiences[self.alive],
+            self.vectors[self.alive],
+            self.stems.only(self.alive),
+            self.grams.only(self.alive),
+            self.alive[self.alive],
+        )
+
+    @classmethod
+    def joined(cls, segments: Sequence["Segment"]) -> "Segment":
+        """The chunks of all that are alive; there must be one segment at least."""
+        parts = [segment.packed() for segment in segments if len(segment) > segment.dead] or [segments[0].packed()]
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.chunk_ids for part in parts]),
+            np.concatenate([part.documents for part in parts]),
+            np.concatenate([part.audiences for part in parts]),
+            np.concatenate([part.vectors for part in parts]),
+            Postings.joined([part.stems for part in parts]),
+            Postings.joined([part.grams for part in parts]),
+            np.concatenate([part.alive for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """An IndexEntry with its audience and terms as numbers: a tenth of the memory."""
 
     chunk_id: ChunkId
-    audience: Audience
-    stems: Counts
-    grams: Counts
+    document_id: DocumentId
+    audience: int
     vector: Floats
+    stems: Numbers
+    grams: Numbers
 
 
 class Snapshot:
     """All entries of one generation, searchable. `replace` changes documents; searches see the result at once."""
 
-    def __init__(self, generation: GenerationId) -> None:
+    def __init__(self, generation: GenerationId, dimensions: int) -> None:
         self.generation = generation
+        self._dimensions = dimensions
         self._stem_terms, self._gram_terms = Vocabulary(), Vocabulary()
-        self._documents: dict[DocumentId, list[_Entry]] = {}
+        self._audiences: dict[Audience, int] = {}
+        self._settled = self._recent = self._segment([])
         self._arrange()
 
     def __len__(self) -> int:
-        return len(self._chunk_ids)
+        return int(np.count_nonzero(self._alive))
 
     def replace(self, documents: Collection[DocumentId], entries: Iterable[IndexEntry]) -> None:
         """Forgets `documents` and puts in `entries`, which belong to them."""
-        for document_id in documents:
-            self._documents.pop(document_id, None)
-        for entry in entries:
-            self._documents.setdefault(entry.document_id, []).append(self._learn(entry))
+        added = list(self._segments(entries))
+        self._settled = self._settled.without(documents)
+        self._recent = Segment.joined([self._recent.without(documents), *added])
+        if len(self._recent) + self._settled.dead > max(MIN_RECENT, MAX_RECENT_SHARE * len(self._settled)):
+            self._settled, self._recent = Segment.joined([self._settled, self._recent]), self._segment([])
         self._arrange()
 
     def search(self, query: IndexQuery) -> Legs:
         allowed = self._allowed(query.audience)
-        stems, grams = self._stem_terms.known(query.stems), self._gram_terms.known(query.grams)
+        dense = np.concatenate([self._settled.vectors @ query.vector, self._recent.vectors @ query.vector])
         return Legs(
             self.generation,
             len(self),
-            {stem: self._frequency(stem) for stem in query.counted},
-            self._best(self._stems.scores(stems), allowed, query.limit, above=0.0) if stems else [],
-            self._best(self._grams.scores(grams), allowed, query.limit, above=0.0) if grams else [],
-            self._best(self._vectors @ query.vector, allowed, query.limit) if len(self) else [],
+            dict(zip(query.counted, self._stems.document_frequencies(query.counted), strict=True)),
+            self._best(self._stems.scores(query.stems), allowed, query.limit, above=0.0) if query.stems else [],
+            self._best(self._grams.scores(query.grams), allowed, query.limit, above=0.0) if query.grams else [],
+            self._best(dense, allowed, query.limit),
         )
 
-    def _frequency(self, stem: str) -> int:
-        number = self._stem_terms.get(stem)
-        return 0 if number is None else self._stems.document_frequency(number)
+    def _segments(self, entries: Iterable[IndexEntry]) -> Iterator[Segment]:
+        remaining = iter(entries)
+        while len(segment := self._segment(islice(remaining, BLOCK))):
+            yield segment
 
-    def _learn(self, entry: IndexEntry) -> _Entry:
-        stems, grams = self._stem_terms.learn(entry.stems), self._gram_terms.learn(entry.grams)
-        return _Entry(entry.chunk_id, entry.audience, stems, grams, entry.vector)
+    def _segment(self, entries: Iterable[IndexEntry]) -> Segment:
+        learned = [self._learn(entry) for entry in entries]
+        return Segment(
+            np.array([entry.chunk_id for entry in learned], np.int64),
+            np.array([entry.document_id for entry in learned], np.int64),
+            np.array([entry.audience for entry in learned], np.int32),
+            np.array([entry.vector for entry in learned], np.float32).reshape(len(learned), self._dimensions),
+            Postings.of([entry.stems for entry in learned], len(self._stem_terms)),
+            Postings.of([entry.grams for entry in learned], len(self._gram_terms)),
+            np.ones(len(learned), bool),
+        )
+
+    def _learn(self, entry: IndexEntry) -> _Learned:
+        audience = self._audiences.setdefault(entry.audience, len(self._audiences))
+        terms = (self._stem_terms.learn(entry.stems), self._gram_terms.learn(entry.grams))
+        return _Learned(entry.chunk_id, entry.document_id, audience, entry.vector, *terms)
 
     def _arrange(self) -> None:
-        entries = sorted((e for group in self._documents.values() for e in group), key=lambda entry: entry.chunk_id)
-        self._chunk_ids: Counts = np.array([entry.chunk_id for entry in entries], np.int64)
-        self._vectors: Floats = np.stack([e.vector for e in entries]) if entries else np.zeros((0, 1), np.float32)
-        self._stems = Postings([entry.stems for entry in entries], len(self._stem_terms))
-        self._grams = Postings([entry.grams for entry in entries], len(self._gram_terms))
-        audiences = {entry.audience: 0 for entry in entries}
-        self._audiences = list(audiences)
-        numbers = {audience: number for number, audience in enumerate(self._audiences)}
-        self._audience_of: Counts = np.array([numbers[entry.audience] for entry in entries], np.int64)
+        segments = (self._settled, self._recent)
+        self._chunk_ids = np.concatenate([segment.chunk_ids for segment in segments])
+        self._audience_of = np.concatenate([segment.audiences for segment in segments])
+        masks = [segment.alive for segment in segments]
+        self._alive = np.concatenate(masks)
+        self._stems = Bm25(self._stem_terms, [segment.stems for segment in segments], masks)
+        self._grams = Bm25(self._gram_terms, [segment.grams for segment in segments], masks)
 
-    def _allowed(self, audience: Audience) -> NDArray[np.bool_]:
-        """(chunks,) whether the chunk's audience and the asker's groups share a label."""
+    def _allowed(self, audience: Audience) -> Mask:
+        """(chunks,) whether the chunk is alive, and its audience and the asker's groups share a label."""
         readable = np.array([bool(audience & labels) for labels in self._audiences], bool)
-        return readable[self._audience_of] if len(self) else np.zeros(0, bool)
+        allowed: Mask = self._alive & readable[self._audience_of]
+        return allowed
 
-    def _best(self, scores: NDArray[np.floating], allowed: NDArray[np.bool_], limit: int, above: float = -np.inf) -> list[Hit]:
+    def _best(self, scores: NDArray[np.floating], allowed: Mask, limit: int, above: float = -np.inf) -> list[Hit]:
         """The best allowed chunks, ties broken by chunk id."""
         rows = np.flatnonzero(allowed & (scores > above))
         if len(rows) > limit:
