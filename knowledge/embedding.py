@@ -158,6 +158,7 @@ def export_onnx(model_id: str, name: str, folder: Path) -> None:
     quantize_dynamic(exact, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True)
     for leftover in folder.glob("model-fp32.onnx*"):
         leftover.unlink()
+    _forget_origins(folder / MODEL_FILE)
     digest = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()[:8]
     info = {"name": f"{name}/onnx-int8/{digest}", "dimensions": model.get_embedding_dimension()}
     (folder / INFO_FILE).write_text(json.dumps(info))
@@ -182,3 +183,15 @@ def _export(model: Any, path: Path) -> None:
         LastHiddenState(), (ids, torch.ones_like(ids)), str(path), dynamo=True, dynamic_shapes=shapes,
         input_names=["input_ids", "attention_mask"], output_names=["last_hidden_state"], verbose=False,
     )  # fmt: skip
+
+
+def _forget_origins(path: Path) -> None:
+    """Removes where in the source each node came from: with paths of this machine in it, the same model would be called
+    something else in another environment, and all chunks embedded again."""
+    import onnx
+
+    model = onnx.load(path)
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    onnx.save(model, path)

@@ -105,6 +105,13 @@ def test_a_newcomer_installs_it_prepares_the_models_reads_a_folder_and_asks(inst
     assert answer.returncode == 0 and "27 days" in answer.stdout and "leave.md" in answer.stdout, answer.stderr
 
 
+def test_the_prepared_model_has_the_same_name_wherever_it_is_prepared(installed: Installed) -> None:
+    assert installed.timbre("setup").returncode == 0
+    (weights,) = (installed.folder / "venv" / "share" / "timbre" / "models").glob("*/*.onnx")
+
+    assert str(installed.folder).encode() not in weights.read_bytes()
+
+
 def test_without_the_weights_of_a_language_model_setup_says_how_to_get_them(installed: Installed) -> None:
     by_default, wanted = installed.timbre("setup"), installed.timbre("setup", TIMBRE_ANSWER__WORDING="model")
 
