@@ -35,12 +35,14 @@ test: $(READY)  ## the whole test suite; with CI=true the services are started f
 	@if [ "$$CI" = true ]; then $(MAKE) --no-print-directory services; fi
 	$(BIN)/python -m pytest
 
-check: $(READY)  ## format, lint, types, import rules, documentation
+check: $(READY)  ## format, lint, types, import rules, containers, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_packaging.py
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose*.yaml
+	$(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_packaging.py tests/test_containers.py
 
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff format .

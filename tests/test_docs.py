@@ -40,12 +40,20 @@ def test_every_setting_is_in_the_readme() -> None:
     assert [variable(path) for path, _ in field_paths() if variable(path) not in text] == []
 
 
-def test_every_variable_of_the_readme_is_a_setting() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_variable_that_is_named_is_a_setting(page: Path) -> None:
     known = {variable(path) for path, _ in field_paths()}
 
-    named = set(re.findall(r"\bTIMBRE_[A-Z_]*[A-Z]\b(?!_)", readme()))
+    named = set(re.findall(r"\bTIMBRE_[A-Z_]*[A-Z]\b(?!_)", page.read_text()))
 
     assert named - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_is_shown_exists(page: Path) -> None:
+    shown = re.findall(r"(?:^|`|exec bot )timbre ([a-z]+)", page.read_text(), re.MULTILINE)
+
+    assert set(shown) - set(commands()) == set()
 
 
 def test_every_command_is_in_the_readme() -> None:
