@@ -6,7 +6,7 @@ _ABBREVIATIONS = frozenset(
     """mr mrs ms dr prof sr jr st vs etc e.g i.e eg ie a.m p.m u.s no nos fig al inc ltd co corp dept approx est ext
     jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun""".split()
 )
-_END = regex.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++(?=[\p{Lu}\p{N}\"'“‘(\[$€£#@*-])|[。！？]+|\n+", regex.V1)
+_END = regex.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++(?=[\p{Lu}\p{Lo}\p{N}\"'“‘(\[$€£#@*-])|[。！？।॥۔؟]+|\n+", regex.V1)
 _LAST_WORD = regex.compile(r"(?<![\p{L}.])([\p{L}.]*\p{L})\.++[\"'”’)\]]*+\s*+$")
 _LAST_WORD_CHARS = 40  # no abbreviation is longer; looking further back would take quadratic time
 

@@ -1,7 +1,7 @@
 """Text to lexical terms: the one analysis that every index stores and every query goes through.
 
-Two fields: *stems* (English Snowball stems; bigrams for scripts written without spaces) and *grams* (character
-4-grams of words, which carry languages, typing errors and compounds that the stemmer does not know).
+Two fields: *stems* (Snowball stems, of the language that a word's script suggests; bigrams for scripts written without spaces)
+and *grams* (character 4-grams of words, which carry languages, typing errors and compounds that no stemmer knows).
 """
 
 from collections.abc import Iterable
@@ -11,14 +11,25 @@ from unicodedata import normalize
 import regex
 import Stemmer
 
-TERMS_VERSION = "1"
+TERMS_VERSION = "2"
 GRAM_CHARS = 4
 MAX_QUERY_TERMS = 200  # more terms cost time and never changed a ranking (research: 140 terms rank like 3,000)
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"  # ー belongs to both kana, so to no script
 _WORD = regex.compile(rf"[{_UNSPACED}]+|[\p{{L}}\p{{N}}\p{{M}}--{_UNSPACED}]+", regex.V1)
 _IS_UNSPACED = regex.compile(rf"[{_UNSPACED}]")
 _APOSTROPHE = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
+_UNWRITTEN = regex.compile(r"[\p{Cf}\u0640\u064B-\u0652\u0670]+")
+"""What is not part of a word's spelling: zero-width, bidirectional and soft hyphen signs, Arabic vowel marks and stretching."""
+_LANGUAGES = {
+    "russian": regex.compile(r"\p{Cyrillic}"),
+    "arabic": regex.compile(r"\p{Arabic}"),
+    "hindi": regex.compile(r"\p{Devanagari}"),
+    "greek": regex.compile(r"\p{Greek}"),
+    "armenian": regex.compile(r"\p{Armenian}"),
+    "tamil": regex.compile(r"\p{Tamil}"),
+}
+"""The stemmer for a script; Latin and all others get the English one. Never wrong for a lookup: both sides use the same."""
 
 STOP_WORDS = frozenset(
     """a about after again all also am an and any are as at be because been before being but by can could did do does
@@ -32,7 +43,7 @@ STOP_WORDS = frozenset(
 
 def words(text: str) -> list[str]:
     """Case-folded words in reading order; a run of a script without spaces is one word."""
-    folded = _APOSTROPHE.sub("", normalize("NFKC", text)).casefold()
+    folded = _APOSTROPHE.sub("", _UNWRITTEN.sub("", normalize("NFKC", text))).casefold()
     return _WORD.findall(folded)
 
 
@@ -62,16 +73,20 @@ def query_grams(text: str) -> list[str]:
     return [gram for word in content_words(text) for gram in _gram_terms(word)][:MAX_QUERY_TERMS]
 
 
-@lru_cache(maxsize=1)
-def _stemmer() -> Stemmer.Stemmer:
-    return Stemmer.Stemmer("english")
+@lru_cache(maxsize=None)
+def _stemmer(language: str) -> Stemmer.Stemmer:
+    return Stemmer.Stemmer(language)
+
+
+def _language(word: str) -> str:
+    return "english" if word.isascii() else next((name for name, script in _LANGUAGES.items() if script.match(word)), "english")
 
 
 @lru_cache(maxsize=100_000)
 def _stem_terms(word: str) -> tuple[str, ...]:
     if _IS_UNSPACED.match(word):
         return tuple(_slices(word, 2))
-    return (_stemmer().stemWord(word),)
+    return (_stemmer(_language(word)).stemWord(word),)
 
 
 @lru_cache(maxsize=100_000)

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from knowledge.documents import ParsedDocument
 from knowledge.errors import ParseFailed
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Raise it when parsing or chunking changes what it yields: every document is then read again at the next ingestion."""
 
 

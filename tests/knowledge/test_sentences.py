@@ -28,6 +28,8 @@ from knowledge.sentences import sentence_spans, sentences
         ("Ends. £5 is due. €6 too. #people knows.", ["Ends.", "£5 is due.", "€6 too.", "#people knows."]),
         ("line one\nline two\n\n line three", ["line one", "line two", "line three"]),
         ("これは一つ。これは二つ！三つ？", ["これは一つ。", "これは二つ！", "三つ？"]),
+        ("पहला वाक्य। दूसरा वाक्य है।", ["पहला वाक्य।", "दूसरा वाक्य है।"]),
+        ("الجملة الأولى. الجملة الثانية؟ نعم.", ["الجملة الأولى.", "الجملة الثانية؟", "نعم."]),
         ("Ünder 10. Öl ist teuer.", ["Ünder 10.", "Öl ist teuer."]),
         ("Wait... What", ["Wait...", "What"]),
     ],

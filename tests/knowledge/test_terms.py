@@ -16,6 +16,10 @@ from knowledge.terms import MAX_QUERY_TERMS, STOP_WORDS, content_words, grams, q
         ("cafe\u0301 café", ["café", "café"]),
         ("e-mail under_score a/b", ["e", "mail", "under", "score", "a", "b"]),
         ("東京の天気 today", ["東京の天気", "today"]),
+        ("サーバーは", ["サーバーは"]),  # ー belongs to no script of its own
+        ("va\u200bca\u00adtion \u202edays\u202c", ["vacation", "days"]),
+        ("كَلِمَةُ المـــرور", ["كلمة", "المرور"]),
+        ("हिन्दी की छुट्टी", ["हिन्दी", "की", "छुट्टी"]),
         ("한국어 Ελλάδα русский", ["한국어", "ελλάδα", "русский"]),
     ],
 )
@@ -32,6 +36,10 @@ def test_words_are_folded_and_in_order(text: str, expected: list[str]) -> None:
         ("東京都", ["東京", "京都"]),
         ("京", ["京"]),
         ("สวัสดี", ["สว", "วั", "ัส", "สด", "ดี"]),
+        ("サーバー", ["サー", "ーバ", "バー"]),
+        ("командировки командировке", ["командировк", "командировк"]),
+        ("المحاسبة للمحاسبة", ["محاسب", "محاسب"]),
+        ("दिन दिनों", ["दिन", "दिन"]),
     ],
 )
 def test_passages_have_stems_and_bigrams(text: str, expected: list[str]) -> None:
@@ -46,6 +54,7 @@ def test_passages_have_stems_and_bigrams(text: str, expected: list[str]) -> None
         ("a", ["_a_"]),
         ("ab", ["_ab_"]),
         ("東京都", ["東京", "京都"]),
+        ("छुट्टी", ["_छुट", "छुट्", "ुट्ट", "ट्टी", "्टी_"]),
         ("", []),
     ],
 )
@@ -57,6 +66,12 @@ def test_a_typing_error_leaves_most_grams() -> None:
     right, wrong = set(grams("reimbursement")), set(grams("reimbursment"))
 
     assert len(right & wrong) >= 8
+
+
+def test_a_part_of_a_german_compound_shares_grams_with_it() -> None:
+    whole, part = set(grams("Reisekostenabrechnung")), set(grams("Abrechnung"))
+
+    assert len(whole & part) >= 7
 
 
 def test_questions_leave_out_stop_words() -> None:
