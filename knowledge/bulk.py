@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import TracebackType
 
 from knowledge.embedding import BATCH_TEXTS
@@ -17,7 +18,16 @@ _worker_embedder: Embedder | None = None
 
 def _start_worker(load: Callable[[], Embedder]) -> None:
     global _worker_embedder
+    Thread(target=_end_with_parent, daemon=True).start()
     _worker_embedder = load()
+
+
+def _end_with_parent() -> None:
+    """The pool does not end its processes when this one's parent is killed: they would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _embed_in_worker(texts: list[str]) -> list[PackedEmbedding]:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from knowledge.bulk import BulkEmbedder, Embeddings
 from knowledge.catalogue import STANDARD_ANSWERS, STANDARD_ANSWERS_PLACE, Catalogue, DocumentStatus, Source, text_hash
 from knowledge.chunking import chunk_document
-from knowledge.documents import Audience, Block, Chunk, ChunkId, DocumentId, ParsedDocument, Section
+from knowledge.documents import Audience, Block, Chunk, ChunkId, DocumentId, DocumentState, ParsedDocument, Section
 from knowledge.errors import IndexAway, ParseFailed, SourceUnreadable
 from knowledge.files import FileEntry, Place
 from knowledge.parsing import PARSER_VERSION
@@ -99,7 +99,7 @@ class Ingestion:
             before = known.get(file.location)
             if before is None or before.state == "deleted":
                 added.append(file)
-            elif before.parser_version != PARSER_VERSION or self._hash(root, file) != before.content_hash:
+            elif before.parser_version != self._parser_version(before.state) or self._hash(root, file) != before.content_hash:
                 changed.append(file)
             else:
                 unchanged += 1
@@ -282,11 +282,18 @@ class Ingestion:
                 digest = hashlib.sha256(data).hexdigest()
                 document = sandbox.parse(data, file.location)
             except ParseFailed as err:
-                self._catalogue.mark_failed(source, file.location, digest, PARSER_VERSION, err.reason)
+                self._mark_failed(source, file, digest, err.reason)
             except OSError as err:
-                self._catalogue.mark_failed(source, file.location, "", PARSER_VERSION, f"It cannot be read: {err}.")
+                self._mark_failed(source, file, "", f"It cannot be read: {err}.")
             else:
                 yield _Parsed(file, digest, document, chunk_document(document, self._embedder.count_tokens))
+
+    def _mark_failed(self, source: Source, file: FileEntry, content_hash: str, reason: str) -> None:
+        self._catalogue.mark_failed(source, file.location, content_hash, self._parser_version("failed"), reason)
+
+    def _parser_version(self, state: DocumentState) -> str:
+        """What a document of this state would be recorded with today; for a failed one with the limits, which may be why."""
+        return f"{PARSER_VERSION} within {self._sandbox().limits}" if state == "failed" else PARSER_VERSION
 
     def _read(self, place: Place, file: FileEntry) -> bytes:
         if file.refusal:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
@@ -19,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MEMORY_BYTES = 2**30
 DEFAULT_CPU_S = 30
+TEMPORARY_PREFIX = "timbre-parse-"
 WALL_FACTOR = 4  # a child that waits rather than works is ended after this many times its CPU limit
 
 
@@ -30,6 +33,11 @@ class ParsingSandbox:
         self._cpu_s = cpu_s
         self._child: subprocess.Popen[str] | None = None
 
+    @property
+    def limits(self) -> str:
+        """Names the limits: a file that was beyond others may be within these."""
+        return f"{self._memory_bytes} bytes, {self._cpu_s} s"
+
     def __enter__(self) -> "ParsingSandbox":
         return self
 
@@ -38,7 +46,8 @@ class ParsingSandbox:
 
     def parse(self, data: bytes, location: str) -> ParsedDocument:
         """The document in `data`. Raises ParseFailed with a reason, also when the child dies of the file."""
-        with tempfile.NamedTemporaryFile(prefix="timbre-parse-") as file:
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY_PREFIX) as file:
+            flock(file, LOCK_EX)
             file.write(data)
             file.flush()
             reply = self._ask({"path": file.name, "location": location})
@@ -68,6 +77,7 @@ class ParsingSandbox:
         return reply
 
     def _start(self) -> subprocess.Popen[str]:
+        _remove_leftovers()
         # -P: no module of the working folder is run; no key of ours is in the environment
         command = [sys.executable, "-P", "-m", "knowledge.parsing.worker", str(self._memory_bytes), str(self._cpu_s)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TIMBRE_")}
@@ -98,6 +108,14 @@ class ParsingSandbox:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def _remove_leftovers() -> None:
+    """Removes the copies of files that processes left behind which were killed: nobody holds their lock any more."""
+    for path in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(OSError), path.open("rb") as file:  # locked, another user's, or gone in the meantime
+            flock(file, LOCK_EX | LOCK_NB)
+            path.unlink()
 
 
 def _document(raw: dict[str, Any]) -> ParsedDocument:

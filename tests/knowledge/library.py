@@ -1,6 +1,6 @@
 """Knowledge's parts on one database, for tests. Files are parsed in this process, so that a test takes milliseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.storage.database import Database
@@ -33,7 +33,7 @@ class Library:
         self,
         database: Database,
         embedder: HashingEmbedder | None = None,
-        sandbox: type[ParsingSandbox] = ParsingHere,
+        sandbox: Callable[[], ParsingSandbox] = ParsingHere,
         max_file_bytes: int = 2**20,
         index: ChunkIndex | None = None,
     ) -> None:

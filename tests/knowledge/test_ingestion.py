@@ -8,7 +8,7 @@ import pytest
 from bot.storage.database import Database
 from knowledge.documents import EVERYONE
 from knowledge.errors import SourceUnreadable
-from tests.knowledge.library import Library
+from tests.knowledge.library import Library, ParsingHere
 
 Write = Callable[..., Path]
 
@@ -274,3 +274,14 @@ def test_a_title_that_no_database_stores_does_not_end_the_run(library: Library, 
     library.ingest(write({"a.md": '---\ntitle: "A\\ud800"\n---\nSalaries arrive.', "pay.md": PAY}))
 
     assert sorted(library.locations("salaries")) == ["a.md", "pay.md#pay"]
+
+
+def test_a_failed_file_is_tried_again_only_when_the_limits_have_changed(database: Database, write: Write) -> None:
+    folder = write({"leave.md": LEAVE, "empty.md": ""})
+    Library(database).ingest(folder)
+
+    same = Library(database).ingest(folder)
+    raised = Library(database, sandbox=lambda: ParsingHere(cpu_s=60)).ingest(folder)
+
+    assert (same.changed, same.unchanged) == (0, 2)
+    assert (raised.changed, raised.unchanged, len(raised.failures)) == (1, 1, 1)

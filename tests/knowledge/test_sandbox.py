@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -216,3 +218,17 @@ def test_a_python_file_in_the_working_folder_is_not_run(tmp_path: Path, monkeypa
 
     with ParsingSandbox() as sandbox:
         assert_next_file_is_read(sandbox)
+
+
+def test_what_killed_processes_left_behind_is_removed_and_what_others_work_on_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("timbre-parse-left", "timbre-parse-used", "other"):
+        (tmp_path / name).write_text("secret")
+
+    with (tmp_path / "timbre-parse-used").open() as used, ParsingSandbox() as sandbox:
+        flock(used, LOCK_EX)
+        assert_next_file_is_read(sandbox)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "timbre-parse-used"]
