@@ -2,11 +2,12 @@
 
 import io
 import re
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 from zipfile import BadZipFile, ZipFile
 
 import docx
-from docx.document import Document as DocxDocument
-from docx.opc.exceptions import PackageNotFoundError
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 
@@ -18,6 +19,7 @@ MAX_UNPACKED_BYTES = 200 * 2**20  # a .docx is a zip file; more than this unpack
 MAX_RATIO = 100  # unpacked to packed; ordinary documents stay below 20
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"  # an encrypted .docx is an OLE file, not a zip file
 _HEADING = re.compile(r"Heading (\d)")
+_Event: TypeAlias = Callable[[Outline], None]
 
 
 def parse_docx(data: bytes, fallback_title: str) -> ParsedDocument:
@@ -27,16 +29,15 @@ def parse_docx(data: bytes, fallback_title: str) -> ParsedDocument:
     """
     refuse_bombs(data)
     try:
-        document = docx.Document(io.BytesIO(data))
-    except (PackageNotFoundError, BadZipFile, KeyError, ValueError) as err:
+        title, events = _read(data)
+    except MemoryError:
+        raise
+    except Exception as err:  # python-docx and lxml stumble over broken files anywhere, with any exception (found by fuzzing)
         raise ParseFailed("The file is broken or is no Word document; open and save it again.") from err
     outline = Outline()
-    for element in document.iter_inner_content():
-        if isinstance(element, Table):
-            _table(element, outline)
-        else:
-            _paragraph(element, outline)
-    return outline.finish(_declared_title(document) or fallback_title)
+    for tell in events:
+        tell(outline)
+    return outline.finish(title or fallback_title)
 
 
 def refuse_bombs(data: bytes) -> None:
@@ -52,21 +53,23 @@ def refuse_bombs(data: bytes) -> None:
         raise ParseFailed(f"The file would unpack to {unpacked / 2**20:.0f} MiB (zip bomb?); it was not opened.")
 
 
-def _declared_title(document: DocxDocument) -> str:
-    return document.core_properties.title or ""
+def _read(data: bytes) -> tuple[str, list[_Event]]:
+    """(declared title, what to tell an outline)"""
+    document = docx.Document(io.BytesIO(data))
+    events = [_table(e) if isinstance(e, Table) else _paragraph(e) for e in document.iter_inner_content()]
+    return document.core_properties.title or "", events
 
 
-def _paragraph(paragraph: Paragraph, outline: Outline) -> None:
+def _paragraph(paragraph: Paragraph) -> _Event:
     style = (paragraph.style.name if paragraph.style else "") or ""
     heading = _HEADING.fullmatch(style)
     if style == "Title":
-        outline.heading(1, paragraph.text, _bookmark(paragraph) or "")
-    elif heading:
-        outline.heading(int(heading[1]) + 1, paragraph.text, _bookmark(paragraph))
-    elif style.startswith("List") or _is_numbered(paragraph):
-        outline.item(paragraph.text, _list_depth(paragraph, style))
-    else:
-        outline.paragraph(paragraph.text)
+        return partial(Outline.heading, level=1, text=paragraph.text, anchor=_bookmark(paragraph) or "")
+    if heading:
+        return partial(Outline.heading, level=int(heading[1]) + 1, text=paragraph.text, anchor=_bookmark(paragraph))
+    if style.startswith("List") or _is_numbered(paragraph):
+        return partial(Outline.item, text=paragraph.text, depth=_list_depth(paragraph, style))
+    return partial(Outline.paragraph, text=paragraph.text)
 
 
 def _is_numbered(paragraph: Paragraph) -> bool:
@@ -87,9 +90,7 @@ def _bookmark(paragraph: Paragraph) -> str | None:
     return next((str(name) for name in names if not str(name).startswith("_")), None)
 
 
-def _table(table: Table, outline: Outline) -> None:
+def _table(table: Table) -> _Event:
     rows = [[cell.text for cell in row.cells] for row in table.rows]
-    if len(rows) > 1:
-        outline.table(rows[0], rows[1:])
-    else:
-        outline.table([], rows)
+    header, rows = (rows[0], rows[1:]) if len(rows) > 1 else ([], rows)
+    return partial(Outline.table, header=header, rows=rows)

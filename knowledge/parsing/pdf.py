@@ -9,9 +9,7 @@ from typing import TypeAlias
 
 import pdfplumber
 from pdfminer.pdfdocument import PDFPasswordIncorrect
-from pdfminer.pdfexceptions import PDFException
 from pdfplumber.page import Page
-from pdfplumber.utils.exceptions import PdfminerException
 
 from knowledge.documents import ParsedDocument
 from knowledge.errors import ParseFailed
@@ -46,17 +44,22 @@ class _PageText:
 def parse_pdf(data: bytes, fallback_title: str) -> ParsedDocument:
     """The document in `data`. Raises ParseFailed for an encrypted, broken or image-only file."""
     try:
-        with pdfplumber.open(io.BytesIO(data)) as pdf:
-            pages = [_read(page) for page in pdf.pages[:MAX_PAGES]]
-            declared = str((pdf.metadata or {}).get("Title") or "")
-    except (PdfminerException, PDFException) as err:
+        declared, pages = _read_pages(data)
+    except MemoryError:
+        raise
+    except Exception as err:  # pdfminer stumbles over broken files anywhere, with any exception (found by fuzzing)
         raise _failure(err) from err
-    except (ValueError, TypeError, KeyError, AssertionError, RecursionError) as err:
-        raise ParseFailed("The file is broken or is no PDF; open and save it again.") from err
     pages = _without_running_lines(pages)
     if not any(page.content for page in pages):
         raise ParseFailed("The PDF holds no text (scanned pages?); run text recognition on it first.")
     return _outline(pages, collapse(declared)).finish(fallback_title)
+
+
+def _read_pages(data: bytes) -> tuple[str, list[_PageText]]:
+    """(declared title, pages)"""
+    with pdfplumber.open(io.BytesIO(data)) as pdf:
+        pages = [_read(page) for page in pdf.pages[:MAX_PAGES]]
+        return str((pdf.metadata or {}).get("Title") or ""), pages
 
 
 def _failure(err: Exception) -> ParseFailed:

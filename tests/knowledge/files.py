@@ -4,12 +4,15 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import docx
 from docx.document import Document
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from fpdf import FPDF
+
+TEXT_PART = "word/document.xml"
 
 
 def word(build: Callable[[Document], object]) -> bytes:
@@ -27,6 +30,26 @@ def add_bookmark(paragraph: object, name: str) -> None:
     mark.set(qn("w:id"), "1")
     mark.set(qn("w:name"), name)
     paragraph._p.append(mark)  # type: ignore[attr-defined]  # python-docx has no public way
+
+
+def with_body(body: bytes) -> bytes:
+    """A .docx whose text part is `body` as it stands, and the rest is good."""
+    names = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    return with_text_part(b"<w:document %s><w:body>%s</w:body></w:document>" % (names, body))
+
+
+def with_text_part(document_xml: bytes) -> bytes:
+    """A .docx whose text part is exactly `document_xml`, and the rest is good."""
+    good, buffer = zipfile.ZipFile(io.BytesIO(_empty_document())), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for name in good.namelist():
+            package.writestr(name, document_xml if name == TEXT_PART else good.read(name))
+    return buffer.getvalue()
+
+
+@cache
+def _empty_document() -> bytes:
+    return word(lambda document: None)
 
 
 def zip_bomb(unpacked_mb: int) -> bytes:

@@ -5,7 +5,7 @@ from docx.document import Document
 
 from knowledge.errors import ParseFailed
 from knowledge.parsing.docx import parse_docx
-from tests.knowledge.files import add_bookmark, word, zip_bomb
+from tests.knowledge.files import add_bookmark, with_body, word, zip_bomb
 from tests.knowledge.outlines import blocks, sections, texts
 
 
@@ -115,3 +115,19 @@ def test_a_zip_bomb_is_refused_unopened(unpacked_mb: int) -> None:
         parse_docx(bomb, "x")
 
     assert len(bomb) < unpacked_mb * 2**20 / 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<w:p>",
+        b'<w:p><w:pPr><w:numPr><w:ilvl w:val="one"/></w:numPr></w:pPr></w:p>',
+        b"<w:tbl><w:tr><w:tc/></w:tr></w:tbl>",
+    ],
+)
+def test_a_text_part_that_breaks_off_or_breaks_the_format_is_refused_or_read(body: bytes) -> None:
+    # python-docx reads lazily, and each of these ends in an exception of another kind.
+    try:
+        parse_docx(with_body(body), "x")
+    except ParseFailed as err:
+        assert "broken" in err.reason

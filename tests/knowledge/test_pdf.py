@@ -115,6 +115,15 @@ def test_a_broken_file_is_refused(data: bytes) -> None:
         parse_pdf(data, "x")
 
 
+@pytest.mark.parametrize("box", [b"[0 0 595.28 841.89 (a)]", b"[0 0 595.28]"])
+def test_a_page_without_a_size_is_refused(box: bytes) -> None:
+    # Found by fuzzing: closing the file reads its pages once more, and fails with exceptions of no common kind.
+    data = pdf(lambda page: page.paragraph("The rule."))
+
+    with pytest.raises(ParseFailed, match="broken"):
+        parse_pdf(data.replace(b"[0 0 595.28 841.89]", box), "x")
+
+
 def test_a_file_cut_in_the_middle_is_read_or_refused() -> None:
     data = pdf(lambda page: page.paragraph(BODY))
 
