@@ -46,7 +46,7 @@ def refuse_bombs(data: bytes) -> None:
         raise ParseFailed("The file is encrypted; remove its password.")
     try:
         entries = ZipFile(io.BytesIO(data)).infolist()
-    except BadZipFile as err:
+    except (BadZipFile, NotImplementedError, ValueError) as err:  # a version from the future, names that are no text
         raise ParseFailed("The file is broken or is no Word document; open and save it again.") from err
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(len(data), 1):

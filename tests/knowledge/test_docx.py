@@ -117,6 +117,18 @@ def test_a_zip_bomb_is_refused_unopened(unpacked_mb: int) -> None:
     assert len(bomb) < unpacked_mb * 2**20 / 100
 
 
+@pytest.mark.parametrize(("place", "value"), [(6, b"\xff"), (8, b"\x00\x08")])
+def test_a_file_list_that_zip_readers_give_up_on_is_refused(place: int, value: bytes) -> None:
+    # Found by fuzzing: a version of the format from the future; names that claim to be UTF-8 and are not.
+    data = bytearray(word(lambda document: document.add_paragraph("x")))
+    entry = data.rindex(b"PK\x01\x02")
+    data[entry + place : entry + place + len(value)] = value
+    data[entry + 46] = 0xFF
+
+    with pytest.raises(ParseFailed, match="no Word document"):
+        parse_docx(bytes(data), "x")
+
+
 @pytest.mark.parametrize(
     "body",
     [
