@@ -5,7 +5,7 @@ and *grams* (character 4-grams of words, which carry languages, typing errors an
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from unicodedata import normalize
 
 import regex
@@ -73,7 +73,7 @@ def query_grams(text: str) -> list[str]:
     return [gram for word in content_words(text) for gram in _gram_terms(word)][:MAX_QUERY_TERMS]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _stemmer(language: str) -> Stemmer.Stemmer:
     return Stemmer.Stemmer(language)
 

@@ -12,7 +12,8 @@ import pytest
 from bot.main import Knowledge, build_knowledge, open_database
 from bot.settings import Settings
 from knowledge.documents import EVERYONE, ChunkId
-from knowledge.ports import Hit, Legs
+from knowledge.ports import Hit, IndexQuery, Legs
+from knowledge.terms import query_grams, query_stems
 from tests.conftest import SAMPLES, silent
 from tests.journeys.test_cli import EMBEDDING
 
@@ -51,7 +52,8 @@ def pages(knowledge: Knowledge, hits: list[Hit]) -> list[str]:
 
 
 def legs(knowledge: Knowledge, question: str) -> Legs:
-    return knowledge.retriever.search_legs(question, knowledge.embedder.embed([question])[0], ALL)
+    vector = knowledge.embedder.embed([question])[0].vector
+    return knowledge.index.search(IndexQuery(query_stems(question), query_grams(question), vector, ALL))
 
 
 def test_every_language_has_questions_about_every_page() -> None:
