@@ -87,7 +87,8 @@ class KnownQuestionRow(SQLModel, table=True):
 class GenerationRow(SQLModel, table=True):
     """One build of the index, with one analysis (embedder, terms, index). state: building or live; one is live at most.
 
-    `chunks`, `stem_terms` and `gram_terms` count what it holds; kept by `stores/statistics.py` for an index on a server.
+    Kept for an index on a server only: `chunks`, `stem_terms` and `gram_terms` count what it holds (`stores/statistics.py`);
+    `behind` are the documents whose rows changed while the server was away.
     """
 
     __tablename__ = "generation"
@@ -97,6 +98,7 @@ class GenerationRow(SQLModel, table=True):
     chunks: int = 0
     stem_terms: int = 0
     gram_terms: int = 0
+    behind: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
 
 
 class IndexTermRow(SQLModel, table=True):

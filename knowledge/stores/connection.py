@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import grpc
+import httpx
+
 with warnings.catch_warnings():  # importing weaviate resets the warning filters of the whole process
     import weaviate
     from weaviate import WeaviateAsyncClient
@@ -68,7 +71,7 @@ class Connection:
             raise IndexAway(self._settings.url, f"nothing came within {timeout_s:g} s") from err
         except UnexpectedStatusCodeError as err:
             raise self._refused(err) from err
-        except WeaviateBaseError as err:
+        except (WeaviateBaseError, httpx.HTTPError, grpc.RpcError) as err:  # a connection that breaks comes unwrapped
             raise IndexAway(self._settings.url, _first_line(err)) from err
 
     async def _connected(self) -> WeaviateAsyncClient:
@@ -137,7 +140,10 @@ def _client(settings: IndexSettings) -> WeaviateAsyncClient:
     )
 
 
+_BROKEN = (WeaviateConnectionError, WeaviateStartUpError, WeaviateGRPCUnavailableError, httpx.HTTPError, grpc.RpcError)
+
+
 def _first_line(err: Exception) -> str:
-    if isinstance(err, WeaviateConnectionError | WeaviateStartUpError | WeaviateGRPCUnavailableError):
+    if isinstance(err, _BROKEN):
         return "no connection"
     return str(err).strip().splitlines()[0].rstrip(".") if str(err).strip() else type(err).__name__

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from knowledge.documents import DocumentId
 from knowledge.errors import IndexAway, IndexUnavailable
 from knowledge.ports import ChunkIndex, GenerationId, IndexEntry, IndexQuery, Legs
@@ -12,6 +14,8 @@ from knowledge.ports import ChunkIndex, GenerationId, IndexEntry, IndexQuery, Le
 logger = logging.getLogger(__name__)
 
 PROBE_PAUSE_S = 0.5  # between two looks whether the server is back
+_NOTHING = IndexQuery([], [], np.zeros(0, np.float32), frozenset())
+"""Finds nothing, and fails where a search would."""
 
 
 class FallbackIndex:
@@ -89,6 +93,7 @@ class FallbackIndex:
                 if self._index.live_generation() is None:
                     continue
                 self._on_return()
+                self._index.search(_NOTHING)
             except IndexUnavailable:
                 continue
             except Exception:

@@ -56,6 +56,17 @@ class IndexRows:
         session.add_all(_row(generation, entry) for entries in documents.values() for entry in entries)
         session.add_all(IndexChangeRow(generation_id=generation, document_id=document) for document in documents)
 
+    def mark_behind(self, session: Session, generation: GenerationId, documents: Sequence[DocumentId], is_behind: bool) -> None:
+        """Whether the server lacks what the rows say of these documents."""
+        row = session.get_one(GenerationRow, generation)
+        others = set(row.behind) - set(documents)
+        row.behind = sorted(others | set(documents) if is_behind else others)
+        session.add(row)
+
+    def is_behind(self, session: Session, generation: GenerationId) -> bool:
+        """Whether the server lacks what the rows say of any document."""
+        return bool(session.get_one(GenerationRow, generation).behind)
+
     def activate(self, session: Session, generation: GenerationId) -> None:
         """Makes the generation live and drops all others. Raises IndexUnavailable when it is gone."""
         row = session.get(GenerationRow, generation)

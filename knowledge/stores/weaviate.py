@@ -91,15 +91,16 @@ class WeaviateIndex:
     def replace_documents(self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
         """New objects first, then the rows, then the old objects: a reader sees the rows' change only.
 
-        While the server is away the rows change all the same, so that the copy which is searched then is up to date.
+        While the server is away the rows change all the same, so that the copy which is searched then is up to date; the server
+        is not searched again before it has got these documents.
         """
         entries = [entry for group in documents.values() for entry in group]
         try:
             self._connection.run(partial(self._put, generation, entries), BULK_TIMEOUT_S)
         except IndexAway:
-            self._replace_rows(generation, documents)
+            self._replace_rows(generation, documents, is_behind=True)
             raise
-        self._replace_rows(generation, documents)
+        self._replace_rows(generation, documents, is_behind=False)
         self._connection.run(partial(self._delete_outdated, generation, documents), BULK_TIMEOUT_S)
 
     def activate(self, generation: GenerationId) -> None:
@@ -129,6 +130,8 @@ class WeaviateIndex:
             with self._database.reading() as session:
                 if not self._rows.holds(session, found.generation):
                     continue
+                if self._rows.is_behind(session, found.generation):
+                    raise IndexAway(self._url, "it is being brought up to date")
                 rows = self._rows.texts(session, found.generation, list(found.chunks))
                 if remaining and rows.keys() != found.chunks:
                     continue  # a document was being replaced
@@ -140,12 +143,15 @@ class WeaviateIndex:
 
     # Rows and hits to legs
 
-    def _replace_rows(self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
+    def _replace_rows(
+        self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]], is_behind: bool
+    ) -> None:
         after = statistics.count_terms(entry for entries in documents.values() for entry in entries)
         with self._database.writing() as session:
             before = statistics.count_terms(self._rows.of_documents(session, generation, list(documents)))
             self._rows.replace(session, generation, documents)
             statistics.add(session, generation, after - before)
+            self._rows.mark_behind(session, generation, list(documents), is_behind)
 
     def _legs(
         self, session: Session, query: IndexQuery, found: _Found, rows: Mapping[ChunkId, tuple[Audience, str, str]]

@@ -22,13 +22,14 @@ def upgrade() -> None:
     )
     for name in ('chunks', 'stem_terms', 'gram_terms'):
         op.add_column('generation', sa.Column(name, sa.Integer(), nullable=False, server_default='0'))
+    op.add_column('generation', sa.Column('behind', sa.JSON(), nullable=False, server_default='[]'))
     op.add_column('exchange', sa.Column('is_reduced', sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     op.drop_table('index_term')
     with op.batch_alter_table('generation', schema=None) as batch_op:
-        for name in ('chunks', 'stem_terms', 'gram_terms'):
+        for name in ('chunks', 'stem_terms', 'gram_terms', 'behind'):
             batch_op.drop_column(name)
     with op.batch_alter_table('exchange', schema=None) as batch_op:
         batch_op.drop_column('is_reduced')
