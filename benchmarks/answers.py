@@ -104,7 +104,7 @@ def _squad(home: Path, folder: Path) -> None:
 
 def _prepared(corpus: Corpus, home: Path) -> tuple[Timbre, list[Found]]:
     timbre = build(Settings(home=home, answer=AnswerSettings(wording="quote")), lambda step: print(f"({step})", file=sys.stderr))
-    sources = Sources(timbre.settings, timbre.knowledge)
+    sources = Sources(timbre.knowledge)
     sources.ingest(sources.describe(str(corpus.folder), "corpus", None), _progress)
     _, audience = audience_of(timbre.knowledge.catalogue, None)
     return timbre, asyncio.run(_find(timbre, corpus.cases, audience))

@@ -62,7 +62,7 @@ def _in_child(home: Path) -> dict[str, float]:
 def ingest(home: Path) -> None:
     """Ingests the handbook and prints seconds, chunks and peak memory as JSON."""
     timbre = _open(home)
-    sources = Sources(timbre.settings, timbre.knowledge)
+    sources = Sources(timbre.knowledge)
     planned = sources.describe(str(handbook().folder), "handbook", None)
     started = time.perf_counter()
     report = sources.ingest(planned, lambda *_: None)

@@ -228,7 +228,7 @@ def ingest(
 
     settings = _settings()
     with _knowledge(settings) as knowledge:
-        sources = Sources(settings, knowledge)
+        sources = Sources(knowledge)
         for place in places:
             planned = sources.describe(place, source, normalise_audience(audience) if audience else None)
             if dry_run:
@@ -265,7 +265,7 @@ def reindex(names: Annotated[list[str] | None, typer.Argument(help="Sources to r
 
     settings = _settings()
     with _knowledge(settings) as knowledge, printing.progress() as on_progress:
-        reports, problems, chunks = Sources(settings, knowledge).reindex(names or [], on_progress)
+        reports, problems, chunks = Sources(knowledge).reindex(names or [], on_progress)
     for report in reports:
         console.print(printing.report_view(report))
     for problem in problems:
@@ -287,7 +287,7 @@ def forget(
         if not yes and not typer.confirm(f"Forget {found.name} ({found.place})?"):
             raise CommandRejected("Nothing was changed.")
         with printing.progress() as on_progress:
-            count = Sources(settings, knowledge).forget(found, on_progress)
+            count = Sources(knowledge).forget(found, on_progress)
     console.print(f"Forgot {found.name}: {count} documents.", markup=False)
 
 
@@ -298,7 +298,7 @@ def verify_index() -> None:
 
     settings = _settings()
     with _knowledge(settings) as knowledge, printing.progress() as on_progress:
-        reports = Sources(settings, knowledge).verify(on_progress)
+        reports = Sources(knowledge).verify(on_progress)
     for report in reports:
         console.print(printing.verification_view(report))
     if not all(report.is_whole for report in reports):

@@ -2,9 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-
-from sqlalchemy import text
 
 from bot.errors import BotError
 from bot.language_model import identity_of
@@ -31,20 +30,23 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """The findings, in the order in which one thing needs the other."""
+    """The findings, in the order in which one thing needs the other; what comes after the database is no use without it."""
     checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
         ("data folder", _home),
         ("disk", _disk),
-        ("database", _database),
         ("style guide", _voice),
+        ("database", _database),
         ("embedding and index", _index),
         ("language model", _model),
     )
     for name, check in checks:
         try:
-            yield check(settings)
+            finding = check(settings)
         except (BotError, KnowledgeError) as err:
-            yield Finding(name, False, str(err), "Do what the message says, then run `timbre doctor` again.")
+            finding = Finding(name, False, str(err), "Do what the message says, then run `timbre doctor` again.")
+        yield finding
+        if name == "database" and not finding.is_well:
+            return
 
 
 def _home(settings: Settings) -> Finding:
@@ -60,16 +62,11 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    database = open_database(settings)
-    encrypted = "encrypted" if settings.database_key.get_secret_value() else "not encrypted (TIMBRE_DATABASE_KEY is not set)"
-    with database.connect() as connection:
-        is_sqlite = database.url.get_backend_name() == "sqlite"
-        broken = connection.execute(text("PRAGMA quick_check")).scalar() if is_sqlite else "ok"
-    database.close()
-    place = database.url.render_as_string(hide_password=True)
-    if broken != "ok":
-        return Finding("database", False, f"{place} is damaged: {broken}", "Restore it from a backup.")
-    return Finding("database", True, f"{place}, {encrypted if is_sqlite else 'at the newest schema'}")
+    with closing(open_database(settings)) as database:
+        description, damage = database.examine()
+    if damage:
+        return Finding("database", False, f"{database.name} is damaged: {damage}", "Restore it from a backup.")
+    return Finding("database", True, f"{database.name}, {description}")
 
 
 def _voice(settings: Settings) -> Finding:
@@ -95,7 +92,8 @@ def _index(settings: Settings) -> Finding:
 
 def _model(settings: Settings) -> Finding:
     identity = identity_of(settings)
-    evaluation = ExchangeStore(open_database(settings)).wording_evaluation(identity.release)
+    with closing(open_database(settings)) as database:
+        evaluation = ExchangeStore(database).wording_evaluation(identity.release)
     permission = may_word(settings.answer.wording, settings.model.id, bool(settings.model.url), evaluation)
     if not permission.is_allowed:
         return Finding("language model", True, f"{identity.model}: not asked, answers are quotes")

@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 
 from bot.engine import AnswerEngine
-from bot.errors import CommandRejected, SettingsInvalid
+from bot.errors import CommandRejected, DatabaseUnavailable, SettingsInvalid
 from bot.feedback import AddStandardAnswer, FeedbackService
 from bot.language_model import identity_of, open_language_model
 from bot.ports import LanguageModel
@@ -36,6 +35,7 @@ from knowledge.terms import TERMS_VERSION
 class Knowledge:
     """The parts of knowledge, put together. `indexes` are those that `index` is made of, by name."""
 
+    database: Database
     embedder: Embedder
     catalogue: Catalogue
     index: ChunkIndex
@@ -59,7 +59,11 @@ def open_database(settings: Settings) -> Database:
     open_home(settings)
     url = settings.database_url or sqlite_url(settings.home / "timbre.db")
     database = Database(url, settings.database_key.get_secret_value() or None)
-    database.migrate()
+    try:
+        database.migrate()
+    except DatabaseUnavailable:
+        database.close()
+        raise
     return database
 
 
@@ -71,7 +75,7 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
     indexes = _open_indexes(settings, database, embedder)
     index, *copies = indexes.values()
     for copy in copies:
-        index = FallbackIndex(index, copy, lambda: _finish(settings, ingestion))
+        index = FallbackIndex(index, copy, lambda: _finish(database, ingestion))
     ingestion = Ingestion(
         catalogue,
         index,
@@ -80,7 +84,7 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
         partial(ParsingSandbox, settings.ingestion.parser_memory_mb * 2**20, settings.ingestion.parser_cpu_s),
         settings.ingestion.max_file_mb * 2**20,
     )
-    return Knowledge(embedder, catalogue, index, indexes, ingestion, HybridRetriever(catalogue, index, embedder))
+    return Knowledge(database, embedder, catalogue, index, indexes, ingestion, HybridRetriever(catalogue, index, embedder))
 
 
 def _open_indexes(settings: Settings, database: Database, embedder: Embedder) -> dict[str, ChunkIndex]:
@@ -99,25 +103,10 @@ def _open_indexes(settings: Settings, database: Database, embedder: Embedder) ->
     }
 
 
-def _finish(settings: Settings, ingestion: Ingestion) -> None:
+def _finish(database: Database, ingestion: Ingestion) -> None:
     """Brings the index up to date with what was written while it was away, unless an ingestion is at work and does so."""
-    with suppress(CommandRejected), ingestion_lock(settings):
+    with suppress(CommandRejected), database.ingesting():
         ingestion.finish()
-
-
-@contextmanager
-def ingestion_lock(settings: Settings, wait: bool = False) -> Iterator[None]:
-    """One writer of the index at a time in a TIMBRE_HOME; the kernel frees the lock when its process dies.
-
-    Raises CommandRejected when another one is at work, unless told to wait for it.
-    """
-    open_home(settings)
-    with (settings.home / "ingestion.lock").open("w") as file:
-        try:
-            flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
-        except BlockingIOError as err:
-            raise CommandRejected("Another ingestion is running here; wait until it has finished.") from err
-        yield
 
 
 def _given(embedder: Embedder, threads: int = 1) -> Embedder:
@@ -178,7 +167,7 @@ def build(
         max_quotes=settings.answer.max_quotes,
         ask_whom=settings.answer.ask_whom,
     )
-    feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(settings, knowledge.ingestion))
+    feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(database, knowledge.ingestion))
     return Timbre(settings, database, knowledge, exchanges, engine, feedback, model, permission.warning)
 
 
@@ -212,9 +201,9 @@ async def open_console(timbre: Timbre, audience: Audience, person: str) -> None:
     await Console(timbre.engine, timbre.feedback, audience, person).talk()
 
 
-def _standard_answers(settings: Settings, ingestion: Ingestion) -> AddStandardAnswer:
+def _standard_answers(database: Database, ingestion: Ingestion) -> AddStandardAnswer:
     def add(key: str, question: str, answer: str, audience: Audience) -> ChunkId:
-        with ingestion_lock(settings, wait=True):
+        with database.ingesting(wait=True):
             return ingestion.add_standard_answer(key, question, answer, audience)
 
     return add

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsInvalid
+from bot.storage.address import without_passwords
 from knowledge.settings import EmbeddingSettings, IndexSettings, IngestionSettings
 
 PREFIX = "TIMBRE_"
@@ -49,7 +50,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
     home: Path = Field(DEFAULT_HOME, description="The folder that holds all state")
-    database_url: str = Field("", description="The SQL database; SQLite in TIMBRE_HOME when unset")
+    database_url: str = Field(
+        "",
+        description="The SQL database, such as postgresql://user:password@host/name; SQLite in TIMBRE_HOME when unset",
+        repr=False,
+    )
     database_key: SecretStr = Field(SecretStr(""), description="Encrypts the SQLite database; losing it loses the data")
     models_dir: Path | None = Field(None, description="Prepared model weights; beside the installed program when unset")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="How much is logged to stderr")
@@ -124,7 +129,7 @@ def _explained(settings: Settings, path: tuple[str, ...], field: FieldInfo, in_f
         value = "(set, hidden)" if value.get_secret_value() else ""
     name = variable(path)
     origin = "environment" if name in os.environ else SETTINGS_FILE if _is_in(in_file, path) else "default"
-    return Explained(name, "" if value is None else str(value), origin, field.description or "")
+    return Explained(name, "" if value is None else without_passwords(str(value)), origin, field.description or "")
 
 
 def field_paths(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import CommandRejected
-from bot.main import Knowledge, ingestion_lock
-from bot.settings import Settings
+from bot.main import Knowledge
 from knowledge.catalogue import STANDARD_ANSWERS, Source, SourceSummary
 from knowledge.documents import EVERYONE, Audience
 from knowledge.errors import SourceUnreadable
@@ -28,8 +27,7 @@ class Planned:
 class Sources:
     """What the commands `ingest`, `reindex` and `forget` do."""
 
-    def __init__(self, settings: Settings, knowledge: Knowledge) -> None:
-        self._settings = settings
+    def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
 
     def describe(self, place: str, name: str | None, audience: Audience | None) -> Planned:
@@ -61,7 +59,7 @@ class Sources:
         return "\n".join([f"{planned.name}: {counts} (for {readers}); nothing was done.", *lines])
 
     def ingest(self, planned: Planned, progress: Progress) -> IngestReport:
-        with ingestion_lock(self._settings):
+        with self._knowledge.database.ingesting():
             return self._knowledge.ingestion.ingest(planned.name, planned.place, planned.audience, progress)
 
     def reindex(self, names: Sequence[str], progress: Progress) -> tuple[list[IngestReport], list[str], int]:
@@ -72,7 +70,7 @@ class Sources:
         catalogue = self._knowledge.catalogue
         chosen = [catalogue.source(name) for name in names] or catalogue.sources()
         reports, problems = [], []
-        with ingestion_lock(self._settings):
+        with self._knowledge.database.ingesting():
             for source in (source for source in chosen if source.name != STANDARD_ANSWERS):
                 try:
                     reports.append(self._knowledge.ingestion.ingest(source.name, source.place, source.audience, progress))
@@ -83,11 +81,11 @@ class Sources:
     def verify(self, progress: Progress) -> list[Verification]:
         """How the index, and the copy that stands in for it, differ from the catalogue. Raises IndexUnavailable."""
         catalogue = self._knowledge.catalogue
-        with ingestion_lock(self._settings):
+        with self._knowledge.database.ingesting():
             return [verify(name, index, catalogue, progress) for name, index in self._knowledge.indexes.items()]
 
     def forget(self, source: Source, progress: Progress) -> int:
-        with ingestion_lock(self._settings):
+        with self._knowledge.database.ingesting():
             return self._knowledge.ingestion.forget(source, progress)
 
     def watch(self, planned: Sequence[Planned], on_report: Callable[[IngestReport], None]) -> None:

@@ -52,7 +52,7 @@ async def main() -> None:
 def _read_handbook(timbre: Timbre) -> None:
     """Reads what changed since the last run, and forgets the corrections of an earlier tour."""
     console.print(Rule("1  Read the documents: the handbook of the fictional Tarnwick Instruments"))
-    sources = Sources(timbre.settings, timbre.knowledge)
+    sources = Sources(timbre.knowledge)
     with progress() as on_progress:
         for source in timbre.knowledge.catalogue.sources():
             if source.name == STANDARD_ANSWERS:

@@ -29,7 +29,7 @@ async def main() -> None:
     connection.console = screen  # type: ignore[attr-defined]  # the name that it imported
     with tempfile.TemporaryDirectory() as home:
         timbre = build(Settings(home=Path(home)), lambda _: None)
-        sources = Sources(timbre.settings, timbre.knowledge)
+        sources = Sources(timbre.knowledge)
         sources.ingest(sources.describe(str(ROOT / "samples" / "handbook"), "handbook", None), lambda *_: None)
         chat = connection.Console(timbre.engine, timbre.feedback, audience_of(timbre.knowledge.catalogue, None)[1], "console:you")
         for line in LINES:

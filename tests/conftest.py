@@ -3,19 +3,18 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
 
 from bot.main import Timbre, build
 from bot.settings import Settings
 from bot.storage.database import Database, sqlite_url
 from knowledge.settings import IndexSettings
 from tests import services
+from tests.databases import PostgresDatabases
 from tests.fakes import HashingEmbedder
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -76,49 +75,70 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `both_databases` that use a database run twice."""
+    if "database_kind" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        kinds = ["sqlite", pytest.param("postgres", marks=pytest.mark.service)]
+        metafunc.parametrize("database_kind", kinds, indirect=True)
+
+
 @pytest.fixture
-def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
-    """A real, empty SQLite database at the newest schema."""
-    path = tmp_path / "timbre.db"
-    shutil.copyfile(migrated_file, path)
-    opened = Database(sqlite_url(path))
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture
+def new_database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without any table."""
+    if database_kind == "sqlite":
+        yield sqlite_url(tmp_path / "timbre.db")
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres")
+    url = databases.new()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, migrated_file: Path, tmp_path: Path) -> str:
+    """An empty database at the newest schema."""
+    if database_kind == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    shutil.copyfile(migrated_file, tmp_path / "timbre.db")
+    return sqlite_url(tmp_path / "timbre.db")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A real, empty database at the newest schema; SQLite, or for tests marked `both_databases` each in turn."""
+    opened = Database(database_url)
     yield opened
     opened.close()
 
 
-def administer(server: URL, statement: str) -> None:
-    """Runs a statement that no transaction may hold, such as CREATE DATABASE."""
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+@pytest.fixture(scope="session")
+def postgres() -> PostgresDatabases:
+    """Makes databases on the Postgres of `make services`."""
+    return PostgresDatabases(services.postgres_address())
 
 
 @pytest.fixture(scope="session")
-def postgres_template() -> Iterator[URL]:
+def postgres_template(postgres: PostgresDatabases) -> Iterator[str]:
     """A Postgres database at the newest schema, to be copied."""
-    server = make_url(services.postgres_address())
-    template = server.set(database=f"test_{os.getpid()}")
-    administer(server, f"CREATE DATABASE {template.database}")
-    database = Database(template.render_as_string(hide_password=False))
+    url = postgres.new()
+    database = Database(url)
     database.migrate()
     database.close()
-    yield template
-    administer(server, f"DROP DATABASE {template.database} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
-def database_numbers() -> Iterator[int]:
-    return count(1)
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture
-def postgres_url(postgres_template: URL, database_numbers: Iterator[int]) -> Iterator[str]:
+def postgres_url(postgres: PostgresDatabases, postgres_template: str) -> Iterator[str]:
     """A Postgres database of the test's own, empty and at the newest schema."""
-    name = f"{postgres_template.database}_{next(database_numbers)}"
-    administer(postgres_template.set(database="postgres"), f"CREATE DATABASE {name} TEMPLATE {postgres_template.database}")
-    yield postgres_template.set(database=name).render_as_string(hide_password=False)
-    administer(postgres_template.set(database="postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    url = postgres.new(postgres_template)
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture

@@ -1,28 +1,28 @@
-"""The SQL database: encrypted SQLite through sqlcipher3 by default, migrated by Alembic. Hands out sessions."""
+"""The SQL database: a SQLite file by default, Postgres by its address, migrated by Alembic. Hands out sessions."""
 
-import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import sqlcipher3.dbapi2 as sqlcipher
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
-from bot.errors import DatabaseUnavailable
+from bot.errors import CommandRejected, DatabaseUnavailable
+from bot.storage.address import without_passwords
+from bot.storage.backend import Backend, IsTaken
+from bot.storage.postgres import PostgresBackend
+from bot.storage.sqlite import SqliteBackend
 from knowledge.extras import missing_extra
 
-logger = logging.getLogger(__name__)
-
-BUSY_TIMEOUT_S = 30.0
 MIGRATIONS = Path(__file__).parent / "migrations"
-MIN_SQLITE = (3, 51, 3)  # older ones can corrupt the WAL when several processes write
+POSTGRES = ("postgres", "postgresql")
+ADDRESS_EXAMPLE = "postgresql://user:password@host:5432/name, with special characters percent-encoded"
 
 
 class Database:
@@ -32,93 +32,138 @@ class Database:
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        try:
-            self.url = make_url(url)
-            self._engine = _sqlite_engine(self.url, key) if self.url.get_backend_name() == "sqlite" else create_engine(url)
-        except ArgumentError as err:
-            raise DatabaseUnavailable("that TIMBRE_DATABASE_URL names", str(err)) from err
-        except ImportError as err:
-            raise DatabaseUnavailable("that TIMBRE_DATABASE_URL names", _missing_driver(self.url, err)) from err
+        self.url = _parsed(url)
+        self._backend = _backend(self.url, key)
+        self._ingesting = threading.local()
+
+    @property
+    def name(self) -> str:
+        """The address without its password."""
+        return _name(self.url)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session on one consistent state, which waits for nobody."""
-        with self._translated(), Session(self._engine) as session:
+        with self._translated(), Session(self._backend.readers) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session that commits at its end, or rolls back when the block raises; writers wait for each other."""
-        writer = self._engine.execution_options(timbre_writes=True)
-        with self._translated(), Session(writer, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._translated():
+            self._check_ingestion_lock()
+            with Session(self._backend.writers, expire_on_commit=False) as session, session.begin():
+                yield session
+
+    @contextmanager
+    def ingesting(self, wait: bool = False) -> Iterator[None]:
+        """The right to write the index: one process at a time has it, on whichever machine; it is freed when that process dies.
+
+        Raises CommandRejected when another one is at work, unless told to wait for it. Where the lock is lost because the
+        server was restarted, the next `writing` of this thread raises DatabaseUnavailable.
+        """
+        try:
+            with self._translated(), self._backend.ingestion_lock(wait) as is_held:
+                self._ingesting.is_held = is_held
+                try:
+                    yield
+                finally:
+                    del self._ingesting.is_held
+        except IsTaken as err:
+            raise CommandRejected("Another ingestion is running here; wait until it has finished.") from err
 
     def migrate(self) -> None:
-        """Brings the schema to the newest revision; does nothing when it is there."""
+        """Brings the schema to the newest revision; does nothing when it is there.
+
+        Raises DatabaseUnavailable when the server is too old, or when a newer Timbre has been here.
+        """
         with self._translated():
-            with self._engine.connect() as connection:
-                current = MigrationContext.configure(connection).get_current_revision()
-            if current != newest_revision():
-                with self._engine.execution_options(timbre_writes=True).begin() as connection:
+            with self._backend.engine.connect() as connection:
+                obstacle = self._backend.obstacle(connection) or _made_by_newer(connection)
+                is_newest = _revision(connection) == newest_revision()
+            if obstacle:
+                raise DatabaseUnavailable(self.name, obstacle)
+            if not is_newest:
+                with self._backend.writers.begin() as connection:
                     command.upgrade(_alembic_config(connection), "head")
 
     def downgrade(self, revision: str) -> None:
         """Takes the schema back to `revision`; "base" removes every table."""
-        with self._translated(), self._engine.execution_options(timbre_writes=True).begin() as connection:
+        with self._translated(), self._backend.writers.begin() as connection:
             command.downgrade(_alembic_config(connection), revision)
+
+    def examine(self) -> tuple[str, str]:
+        """(kind, version and schema; what a thorough check finds broken, empty when all is well)."""
+        with self._translated(), self._backend.engine.connect() as connection:
+            description = f"{self._backend.describe(connection)}, schema {_revision(connection)}"
+            return description, self._backend.damage(connection)
 
     def connect(self) -> Connection:
         """A bare connection, for checks."""
-        return self._engine.connect()
+        return self._backend.engine.connect()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._backend.engine.dispose()
+
+    def _check_ingestion_lock(self) -> None:
+        is_held: Callable[[], bool] | None = getattr(self._ingesting, "is_held", None)
+        if is_held and not is_held():
+            raise DatabaseUnavailable(self.name, "the server was restarted while the index was being written; try again")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as err:
-            if not isinstance(err, OperationalError) and type(err) is not DatabaseError:
+        except DBAPIError as err:
+            reason = self._backend.reason(err)
+            if reason is None:
                 raise  # a broken constraint or statement is a mistake of ours, not of the world
-            raise DatabaseUnavailable(self.url.render_as_string(hide_password=True), _reason(err)) from err
+            raise DatabaseUnavailable(self.name, reason) from err
 
 
 def newest_revision() -> str | None:
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    return _scripts().get_current_head()
 
 
 def sqlite_url(path: Path) -> str:
     return str(URL.create("sqlite", database=str(path)))
 
 
-def _sqlite_engine(url: URL, key: str | None) -> Engine:
-    path = url.database
-    assert sqlcipher.sqlite_version_info >= MIN_SQLITE, "sqlcipher3 bundles a SQLite with the WAL fix"
-
-    def open_connection() -> Any:
-        connection = sqlcipher.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA cipher_log_level = NONE")  # our own error says what is wrong
-        if key:
-            connection.execute(f"PRAGMA key = '{_escaped(key)}'")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
-
-    engine = create_engine("sqlite://", creator=open_connection, module=sqlcipher, poolclass=QueuePool)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        """Writers take the lock at once: a transaction that reads first and then writes fails under WAL (SQLITE_BUSY)."""
-        is_writer = connection.get_execution_options().get("timbre_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
-
-    return engine
+def _name(url: URL) -> str:
+    return without_passwords(url.render_as_string(hide_password=True))
 
 
-def _escaped(key: str) -> str:
-    return key.replace("'", "''")
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as err:  # ValueError: a port that is no number, often a part of the password
+        raise DatabaseUnavailable("that TIMBRE_DATABASE_URL names", f"it is no address; write {ADDRESS_EXAMPLE}") from err
+
+
+def _backend(url: URL, key: str | None) -> Backend:
+    kind = url.drivername.partition("+")[0]
+    if kind == "sqlite":
+        return SqliteBackend(url, key)
+    if kind not in POSTGRES:
+        raise DatabaseUnavailable(_name(url), f"{kind} is not supported; write {ADDRESS_EXAMPLE}")
+    try:
+        return PostgresBackend(url)
+    except ImportError as err:
+        raise DatabaseUnavailable(_name(url), missing_extra("Postgres", "postgres")) from err
+
+
+def _made_by_newer(connection: Connection) -> str:
+    current = _revision(connection)
+    is_known = current is None or current in {script.revision for script in _scripts().walk_revisions()}
+    return "" if is_known else f"a newer Timbre has made it (schema {current}); install that version or a later one"
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
 
 
 def _alembic_config(connection: Connection) -> Config:
@@ -126,20 +171,3 @@ def _alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config
-
-
-def _missing_driver(url: URL, err: ImportError) -> str:
-    return missing_extra("Postgres", "postgres") if url.get_driver_name() == "psycopg" else str(err)
-
-
-def _reason(err: DatabaseError) -> str:
-    text = str(err.orig)
-    if "file is not a database" in text or "file is encrypted" in text:
-        return "it is no Timbre database, or TIMBRE_DATABASE_KEY is not the key that it was made with"
-    if "unable to open" in text:
-        return "the file cannot be opened; check that the folder exists and may be written to"
-    if "readonly" in text:
-        return "the file may not be written to; check its permissions"
-    if "full" in text:
-        return "the disk is full; free some space and try again"
-    return text

@@ -11,6 +11,7 @@ from bot.main import Timbre, build
 from bot.settings import Settings
 from knowledge.documents import EVERYONE
 from tests.conftest import silent
+from tests.databases import PostgresDatabases
 from tests.fakes import HashingEmbedder, ScriptedModel
 
 ALL = frozenset({EVERYONE})
@@ -42,40 +43,63 @@ class Worded:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated_file: Path) -> Settings:
-    """With a TIMBRE_HOME whose database is at the newest schema already."""
+def settings(tmp_path: Path, database_kind: str, request: pytest.FixtureRequest) -> Settings:
+    """With a TIMBRE_HOME and a database at the newest schema already, that holds a handbook where the test wants one."""
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copyfile(migrated_file, home / "timbre.db")
+    has_handbook = {"handbook", "worded"} & set(request.fixturenames)
+    if database_kind == "postgres":
+        template = request.getfixturevalue("handbook_template" if has_handbook else "postgres_template")
+        databases: PostgresDatabases = request.getfixturevalue("postgres")
+        url = databases.new(template)
+        request.addfinalizer(lambda: databases.drop(url))
+        return Settings(home=home, database_url=url)
+    shutil.copyfile(request.getfixturevalue("handbook_file" if has_handbook else "migrated_file"), home / "timbre.db")
     return Settings(home=home)
 
 
-@pytest.fixture(scope="session")
-def handbook_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TIMBRE_HOME with two documents indexed, to be copied: parsing starts a process and takes a second."""
-    folder, home = tmp_path_factory.mktemp("handbook"), tmp_path_factory.mktemp("home")
-    settings = Settings.model_construct(home=home)  # a fixture of the session runs before the environment is cleaned
+def read_handbook(settings: Settings, folder: Path) -> None:
+    """Makes a database with two documents indexed, to be copied: parsing starts a process and takes a second."""
     (folder / "leave.md").write_text(LEAVE)
     (folder / "parking.md").write_text(PARKING)
     timbre = build(settings, silent, embedder=HashingEmbedder())
     ingest(timbre, folder)
+    timbre.knowledge.index.close()
     timbre.database.close()
-    return home
+
+
+@pytest.fixture(scope="session")
+def handbook_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings.model_construct(home=home)  # a fixture of the session runs before the environment is cleaned
+    read_handbook(settings, tmp_path_factory.mktemp("handbook"))
+    return home / "timbre.db"
+
+
+@pytest.fixture(scope="session")
+def handbook_template(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresDatabases, postgres_template: str
+) -> Iterator[str]:
+    url = postgres.new(postgres_template)
+    settings = Settings.model_construct(home=tmp_path_factory.mktemp("home"), database_url=url)
+    read_handbook(settings, tmp_path_factory.mktemp("handbook"))
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture
-def handbook(handbook_home: Path, settings: Settings, embedder: HashingEmbedder) -> Iterator[Timbre]:
+def handbook(settings: Settings, embedder: HashingEmbedder) -> Iterator[Timbre]:
     """Timbre with two documents for everyone, about leave and parking; answers are quotes."""
-    shutil.copytree(handbook_home, settings.home, dirs_exist_ok=True)
     built = build(settings, silent, embedder=embedder)
     yield built
+    built.knowledge.index.close()
     built.database.close()
 
 
 @pytest.fixture
-def worded(handbook_home: Path, settings: Settings, embedder: HashingEmbedder) -> Iterator[Worded]:
+def worded(settings: Settings, embedder: HashingEmbedder) -> Iterator[Worded]:
     """The same, with a scripted model that words the answers."""
-    shutil.copytree(handbook_home, settings.home, dirs_exist_ok=True)
     made = Worded(settings, embedder)
     yield made
+    made.timbre.knowledge.index.close()
     made.timbre.database.close()

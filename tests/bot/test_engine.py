@@ -227,9 +227,9 @@ async def test_a_model_that_fails_midway_leaves_what_was_checked_and_the_quotes(
 
 
 async def test_what_was_streamed_is_the_whole_answer_with_its_frames(
-    settings: Settings, embedder: HashingEmbedder, handbook_home: Path, tmp_path: Path
+    settings: Settings, embedder: HashingEmbedder, handbook_file: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(handbook_home, settings.home, dirs_exist_ok=True)
+    shutil.copyfile(handbook_file, settings.home / "timbre.db")
     (tmp_path / "voice.md").write_text("## Opening\n\nAhoy!\n\n## Closing\n\nFair winds.\n")
     own = settings.model_copy(update={"answer": settings.answer.model_copy(update={"voice": tmp_path / "voice.md"})})
     made = Worded(own, embedder)

@@ -14,6 +14,8 @@ from bot.storage.tables import AuditRow, FeedbackRow
 from knowledge.documents import Audience
 from tests.bot.conftest import ALL, ingest
 
+pytestmark = pytest.mark.both_databases
+
 QUESTION = "How many days of annual leave do full-time employees get?"
 PARAPHRASE = "How many vacation days does annual leave give full-time employees?"
 CORRECTION = "Since May it is 30 days. Ask Ann about the rest."

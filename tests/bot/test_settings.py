@@ -140,9 +140,11 @@ def test_secrets_are_never_shown(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TIMBRE_DATABASE_KEY", "hunter2")
     monkeypatch.setenv("TIMBRE_MODEL__API_KEY", "hunter2")
     monkeypatch.setenv("TIMBRE_INDEX__API_KEY", "hunter2")
+    monkeypatch.setenv("TIMBRE_DATABASE_URL", "postgresql://ann:hunter2@host/timbre")
 
     settings = load()
 
+    assert "postgresql://ann:***@host/timbre" in str(explain(settings))
     assert "hunter2" not in str(explain(settings)) + repr(settings)
     assert [row.value for row in explain(settings) if "KEY" in row.name] == ["(set, hidden)"] * 3
 

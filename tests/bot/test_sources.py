@@ -12,7 +12,7 @@ from bot.doctor import examine
 from bot.errors import CommandRejected
 from bot.evaluating import run_cases
 from bot.evaluation import Case
-from bot.main import Timbre, audience_of, ingestion_lock, open_home
+from bot.main import Timbre, audience_of, open_home
 from bot.settings import Settings
 from bot.sources import Planned, Sources, summary_object
 from knowledge.documents import EVERYONE
@@ -28,8 +28,8 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 @pytest.fixture
-def sources(settings: Settings, handbook: Timbre) -> Sources:
-    return Sources(settings, handbook.knowledge)
+def sources(handbook: Timbre) -> Sources:
+    return Sources(handbook.knowledge)
 
 
 def test_a_new_place_is_named_after_its_folder_and_is_for_everyone(sources: Sources, tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_a_folder_without_readable_files_is_told(sources: Sources, write: Callab
         sources.plan_text(sources.describe(str(write({"a.xyz": "?"}, "odd")), None, None))
 
 
-def test_one_ingestion_at_a_time(settings: Settings, sources: Sources, tmp_path: Path) -> None:
-    with ingestion_lock(settings), pytest.raises(CommandRejected, match="Another ingestion is running"):
+def test_one_ingestion_at_a_time(handbook: Timbre, sources: Sources, tmp_path: Path) -> None:
+    with handbook.database.ingesting(), pytest.raises(CommandRejected, match="Another ingestion is running"):
         sources.ingest(sources.describe(str(tmp_path), None, None), quiet)
 
-    with ingestion_lock(settings):
+    with handbook.database.ingesting():
         pass
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
 import knowledge.tables  # noqa: F401  # fills SQLModel.metadata with the other half of the tables
-from bot.errors import DatabaseUnavailable
+from bot.errors import CommandRejected, DatabaseUnavailable
 from bot.storage.database import Database, newest_revision, sqlite_url
 from bot.storage.exchanges import ExchangeStore, WordingEvaluation
 
@@ -22,7 +22,11 @@ SECRET = "Zanzibar-marzipan"
 
 
 def migrated(path: Path, key: str | None = None) -> Database:
-    database = Database(sqlite_url(path), key)
+    return migrated_at(sqlite_url(path), key)
+
+
+def migrated_at(url: str, key: str | None = None) -> Database:
+    database = Database(url, key)
     database.migrate()
     return database
 
@@ -38,8 +42,9 @@ def audit_count(database: Database) -> int:
 
 
 @pytest.mark.slow
-def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
-    database = migrated(tmp_path / "timbre.db")
+@pytest.mark.both_databases
+def test_the_migrations_make_what_the_tables_say(new_database_url: str) -> None:
+    database = migrated_at(new_database_url)
 
     with database.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
@@ -49,8 +54,9 @@ def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_schema_goes_down_to_nothing_and_up_again(tmp_path: Path) -> None:
-    database = migrated(tmp_path / "timbre.db")
+@pytest.mark.both_databases
+def test_the_schema_goes_down_to_nothing_and_up_again(new_database_url: str) -> None:
+    database = migrated_at(new_database_url)
     everything = tables(database)
 
     database.downgrade("base")
@@ -62,6 +68,16 @@ def test_the_schema_goes_down_to_nothing_and_up_again(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.both_databases
+def test_a_database_of_a_newer_timbre_is_refused_in_a_sentence(database: Database) -> None:
+    with database.writing() as session:
+        session.connection().execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(DatabaseUnavailable, match=r"a newer Timbre has made it \(schema 9999\); install that version"):
+        database.migrate()
+
+
+@pytest.mark.both_databases
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     ExchangeStore(database).audit("ann", "test", "x", {})
 
@@ -122,10 +138,20 @@ def test_a_folder_that_does_not_exist_is_told_in_a_sentence(tmp_path: Path) -> N
         migrated(tmp_path / "no" / "timbre.db")
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysterysql://host/db", "postgresql://ann:hunter2@localhost/timbre"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysterysql://host/db",
+        "postgresql://ann:hunter2@localhost:1/timbre",
+        "postgresql://ann:hunter2/3@localhost/timbre",
+        "postgresql://ann:5@host:hunter2@localhost/timbre",
+        "postgresql://localhost:1/timbre?user=ann&password=hunter2",
+    ],
+)
 def test_an_address_that_cannot_be_used_is_told_in_a_sentence(url: str) -> None:
     with pytest.raises(DatabaseUnavailable) as caught:
-        migrated_url(url)
+        migrated_at(url)
 
     assert "hunter2" not in str(caught.value)
 
@@ -140,11 +166,6 @@ def test_postgres_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyP
         Database(url)
 
     assert "hunter2" not in str(caught.value)
-
-
-def migrated_url(url: str) -> None:
-    database = Database(url)
-    database.migrate()
 
 
 def test_a_database_that_may_not_be_written_to_is_told_in_a_sentence(migrated_file: Path, tmp_path: Path) -> None:
@@ -172,6 +193,7 @@ def test_commits_are_safe_and_foreign_keys_hold(database: Database) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}  # 2 is FULL
 
 
+@pytest.mark.both_databases
 def test_a_block_that_fails_writes_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.writing() as session:
         session.connection().execute(text("INSERT INTO wording_evaluation VALUES ('r', '2026-01-01', 1, 1, 1, 1)"))
@@ -180,6 +202,7 @@ def test_a_block_that_fails_writes_nothing(database: Database) -> None:
     assert ExchangeStore(database).wording_evaluation("r") is None
 
 
+@pytest.mark.both_databases
 def test_threads_that_write_at_once_lose_nothing(database: Database) -> None:
     store = ExchangeStore(database)
 
@@ -200,8 +223,9 @@ for n in range(40):
 
 
 @pytest.mark.slow
-def test_processes_that_write_at_once_lose_nothing(database: Database) -> None:
-    command = [sys.executable, "-c", WRITER, str(database.url)]
+@pytest.mark.both_databases
+def test_processes_that_write_at_once_lose_nothing(database: Database, database_url: str) -> None:
+    command = [sys.executable, "-c", WRITER, database_url]
     writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
 
     errors = [writer.communicate(timeout=60)[1] for writer in writers]
@@ -211,9 +235,10 @@ def test_processes_that_write_at_once_lose_nothing(database: Database) -> None:
 
 
 @pytest.mark.slow
-def test_processes_that_open_a_new_database_at_once_agree(tmp_path: Path) -> None:
+@pytest.mark.both_databases
+def test_processes_that_open_a_new_database_at_once_agree(new_database_url: str) -> None:
     code = "import sys; from bot.storage.database import Database; Database(sys.argv[1]).migrate()"
-    command = [sys.executable, "-c", code, sqlite_url(tmp_path / "timbre.db")]
+    command = [sys.executable, "-c", code, new_database_url]
     openers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
 
     errors = [opener.communicate(timeout=60)[1] for opener in openers]
@@ -221,6 +246,30 @@ def test_processes_that_open_a_new_database_at_once_agree(tmp_path: Path) -> Non
     assert [opener.returncode for opener in openers] == [0, 0, 0], errors
 
 
+HOLDER = """
+import sys
+from bot.storage.database import Database
+with Database(sys.argv[1]).ingesting():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.both_databases
+def test_the_right_to_ingest_is_free_again_when_its_holder_is_killed(database: Database, database_url: str) -> None:
+    command = [sys.executable, "-c", HOLDER, database_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        with pytest.raises(CommandRejected, match="Another ingestion is running"), database.ingesting():
+            pass
+        holder.kill()
+
+    with database.ingesting(wait=True):
+        pass
+
+
+@pytest.mark.both_databases
 def test_a_reader_does_not_wait_for_a_writer_and_sees_one_state(database: Database) -> None:
     store = ExchangeStore(database)
     store.audit("ann", "test", "before", {})
@@ -242,6 +291,7 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_one_state(database: Databa
     assert (during, audit_count(database)) == (1, 0)
 
 
+@pytest.mark.both_databases
 def test_a_reading_session_keeps_its_state_while_others_write(database: Database) -> None:
     store = ExchangeStore(database)
     store.put_wording_evaluation(WordingEvaluation("r", 1, 1, 0.1, 0.1))
