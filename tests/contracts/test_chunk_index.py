@@ -16,6 +16,8 @@ from knowledge.ports import ChunkIndex, GenerationId, Hit, IndexEntry, IndexQuer
 from knowledge.stores.embedded import EmbeddedIndex
 from knowledge.stores.rows import IndexRows
 
+pytestmark = pytest.mark.both_databases
+
 DIMENSIONS = 3
 LABELS = ("ß", "日本", "a,b", "*", "people team", "ÉCOLE", "%", "everyone'; --")
 

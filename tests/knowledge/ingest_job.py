@@ -4,16 +4,15 @@ Prints a line at every step; whoever reads them knows how far it has got.
 """
 
 import sys
-from pathlib import Path
 
-from bot.storage.database import Database, sqlite_url
+from bot.storage.database import Database
 from knowledge.documents import EVERYONE
 from knowledge.parsing.sandbox import ParsingSandbox
 from tests.knowledge.library import Library
 
 
-def main(database_path: str, folder: str) -> None:
-    library = Library(Database(sqlite_url(Path(database_path))), sandbox=ParsingSandbox)
+def main(database_url: str, folder: str) -> None:
+    library = Library(Database(database_url), sandbox=ParsingSandbox)
     print("started", flush=True)  # noqa: T201
     library.ingestion.ingest(
         "docs", folder, frozenset({EVERYONE}), lambda what, done, total: print(what, done, total, flush=True)  # noqa: T201

@@ -10,6 +10,8 @@ from knowledge.documents import EVERYONE
 from knowledge.errors import SourceUnreadable
 from tests.knowledge.library import Library, ParsingHere
 
+pytestmark = pytest.mark.both_databases
+
 Write = Callable[..., Path]
 
 LEAVE = "# Annual leave\n\nYou have thirty days of holiday.\n\n## Carry over\n\nUnused days expire in March."

@@ -22,6 +22,8 @@ from knowledge.vectors import PackedEmbedding
 from tests.fakes import HashingEmbedder
 from tests.knowledge.library import Library
 
+pytestmark = pytest.mark.both_databases
+
 Write = Callable[..., Path]
 
 LEAVE = "# Annual leave\n\nYou have thirty days of holiday.\n\n## Carry over\n\nUnused days expire in March."
@@ -171,10 +173,10 @@ def make_pages(folder: Path) -> None:
         (folder / f"page-{n:03}.md").write_text("\n\n".join([f"# Page {n}", *sections]) if n % 40 else "")
 
 
-def run_job(database: Path, folder: Path, kill_at_line: int | None = None) -> bool:
+def run_job(database: str, folder: Path, kill_at_line: int | None = None) -> bool:
     """Runs the job and kills it when it has printed so many lines; whether it finished."""
     environment = os.environ | {"TMPDIR": str(folder.parent)}
-    command = [sys.executable, "-m", "tests.knowledge.ingest_job", str(database), str(folder)]
+    command = [sys.executable, "-m", "tests.knowledge.ingest_job", database, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]) as job:
         assert job.stdout
         for number, line in enumerate(job.stdout, 1):
@@ -186,10 +188,10 @@ def run_job(database: Path, folder: Path, kill_at_line: int | None = None) -> bo
     return False
 
 
-def results(database: Path) -> list[list[tuple[str, str, float]]]:
+def results(database: str) -> list[list[tuple[str, str, float]]]:
     """What some questions find: (location, text, score)."""
     rng = random.Random(151)
-    opened = Database(sqlite_url(database))
+    opened = Database(database)
     library = Library(opened)
     found = []
     for _ in range(12):
@@ -200,22 +202,23 @@ def results(database: Path) -> list[list[tuple[str, str, float]]]:
 
 
 @pytest.mark.slow
-def test_an_ingestion_killed_again_and_again_ends_like_an_undisturbed_one(migrated_file: Path, tmp_path: Path) -> None:
-    folder, disturbed, undisturbed = tmp_path / "docs", tmp_path / "disturbed.db", tmp_path / "undisturbed.db"
+def test_an_ingestion_killed_again_and_again_ends_like_an_undisturbed_one(
+    database_url: str, migrated_file: Path, tmp_path: Path
+) -> None:
+    folder, disturbed, undisturbed = tmp_path / "docs", database_url, sqlite_url(tmp_path / "undisturbed.db")
     make_pages(folder)
-    for path in (disturbed, undisturbed):
-        shutil.copyfile(migrated_file, path)
+    shutil.copyfile(migrated_file, tmp_path / "undisturbed.db")
     rng = random.Random(152)
 
     killed = [not run_job(disturbed, folder, kill_at_line=line) for line in (1, *rng.sample(range(2, 60), 2))]
     finished = run_job(disturbed, folder)
 
-    whole = Database(sqlite_url(undisturbed))
+    whole = Database(undisturbed)
     Library(whole).ingest(folder)
     whole.close()
     assert (killed, finished) == ([True] * 3, True)
     assert results(disturbed) == results(undisturbed)
-    opened = Database(sqlite_url(disturbed))
+    opened = Database(disturbed)
     library = Library(opened)
     report = library.ingest(folder)
     assert (report.unchanged, report.changed, report.added, len(report.failures)) == (PAGES, 0, 0, 4)

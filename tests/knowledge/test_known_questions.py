@@ -9,6 +9,8 @@ from bot.storage.database import Database
 from knowledge.documents import EVERYONE, Passage
 from tests.knowledge.library import Library
 
+pytestmark = pytest.mark.both_databases
+
 Write = Callable[..., Path]
 
 LEAVE = "# Annual leave\n\nYou have thirty days of holiday.\n\n## Carry over\n\nUnused days expire in March."

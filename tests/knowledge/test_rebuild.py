@@ -14,6 +14,8 @@ from knowledge.stores.rows import IndexRows
 from tests.fakes import DIMENSIONS, HashingEmbedder
 from tests.knowledge.library import Library
 
+pytestmark = pytest.mark.both_databases
+
 Write = Callable[..., Path]
 
 LEAVE = "# Annual leave\n\nYou have thirty days of holiday.\n\n## Carry over\n\nUnused days expire in March."
