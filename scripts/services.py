@@ -141,7 +141,7 @@ def install_weaviate() -> bool:
         return False
     say("Compiling Weaviate with Go, once; it takes about two minutes on two cores ...")
     log = FOLDER / "build.log"
-    environment = os.environ | {"GOBIN": str(WEAVIATE_BINARY.parent), "CGO_ENABLED": "0"}
+    environment = os.environ | {"GOBIN": str(WEAVIATE_BINARY.parent)}
     with log.open("wb") as output:
         build = subprocess.Popen(["go", "install", WEAVIATE_MODULE], env=environment, stdout=output, stderr=output, cwd=FOLDER)
         began = time.monotonic()
