@@ -39,11 +39,13 @@ COPY adapters adapters
 COPY bot bot
 COPY knowledge knowledge
 COPY training training
-# A prefix of its own, so that what follows the dependencies is a layer of its own. setup fails here if a model is missing.
+# A prefix of its own, so that what follows the dependencies is a layer of its own. setup fails here if a model is missing, and
+# safetensors lets nobody but root read what it writes.
 RUN uv pip install --no-deps --prefix /opt/program . \
     && PYTHONPATH="$(echo /opt/program/lib/python3*/site-packages):/opt/weights" \
         TIMBRE_HOME=/tmp/home TIMBRE_MODELS_DIR=/opt/program/share/timbre/models TIMBRE_ANSWER__WORDING=model \
-        /opt/program/bin/timbre setup
+        /opt/program/bin/timbre setup \
+    && chmod --recursive a+rX /opt/program
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 timbre \
