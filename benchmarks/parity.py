@@ -65,7 +65,7 @@ def compare(corpus: Corpus, home: Path) -> Iterator[Parity]:
     settings = Settings(home=home)
     with closing(open_database(settings)) as database:
         knowledge = build_knowledge(settings, database, lambda _: None)
-        sources = Sources(settings, knowledge)
+        sources = Sources(knowledge)
         sources.ingest(sources.describe(str(corpus.folder), corpus.name, None), lambda *_: None)
         documents = {d: knowledge.catalogue.entries(d) for d in knowledge.catalogue.all_documents()}
         queries = [query_of(knowledge, case.question) for case in corpus.cases]

@@ -119,11 +119,11 @@ class Inference:
     def _load(self) -> tuple[Any, Any]:
         with self._load_lock:
             if self._loaded is None:
-                self._loaded = _load_model(self._name)
+                self._loaded = load_model(self._name)
             return self._loaded
 
 
-def _load_model(name: str) -> tuple[Any, Any]:
+def load_model(name: str) -> tuple[Any, Any]:
     """(tokenizer, model in evaluation mode). A folder with a LoRA is loaded on top of the base that it names (peft)."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
