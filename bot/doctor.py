@@ -82,11 +82,14 @@ def _index(settings: Settings) -> Finding:
         if generation is None:
             remedy = "Run `timbre ingest FOLDER`, or `timbre reindex` after a change of the index or the model."
             return Finding("embedding and index", False, f"{model}; nothing is indexed", remedy)
-        names = ", ".join(knowledge.indexes)
-        fact = f"{model}; {names}: generation {generation} with {knowledge.index.count(generation)} chunks"
-        if waiting:
-            return Finding("embedding and index", False, f"{fact}; {waiting} documents wait", "Run `timbre reindex`.")
-        failed = sum(len(summary.failed) for summary in knowledge.catalogue.summaries())
+        summaries = knowledge.catalogue.summaries()
+        held, wanted = knowledge.index.count(generation), sum(summary.chunks for summary in summaries)
+        failed = sum(len(summary.failed) for summary in summaries)
+        fact = f"{model}; {', '.join(knowledge.indexes)}: generation {generation} with {held} chunks"
+    if waiting:
+        return Finding("embedding and index", False, f"{fact}; {waiting} documents wait", "Run `timbre reindex`.")
+    if held != wanted:
+        return Finding("embedding and index", False, f"{fact}; the catalogue has {wanted}", "Run `timbre reindex`.")
     return Finding("embedding and index", True, f"{fact}{f'; {failed} files failed, see `timbre sources`' if failed else ''}")
 
 

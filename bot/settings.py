@@ -174,7 +174,8 @@ def _problem(location: tuple[int | str, ...], message: str, value: object, file_
     if "Extra inputs" in message:
         return f"{name} in {where} is no setting. `timbre settings` lists them all."
     shown = "(hidden)" if path[-1].endswith("key") else repr(value)
-    return f"{name} in {where} has the wrong value {shown}: {message.lower()}."
+    message = message.removeprefix("Value error, ")
+    return f"{name} in {where} has the wrong value {shown}: {message[:1].lower()}{message[1:]}."
 
 
 def _is_in(values: dict[str, Any], path: tuple[str, ...]) -> bool:

@@ -160,3 +160,16 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(home: Path) -> None:
 
 def test_every_setting_has_a_description() -> None:
     assert [variable(path) for path, field in field_paths() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [("TIMBRE_INDEX__URL", "localhost:8080", "write http://HOST:PORT"), ("TIMBRE_INDEX__NAME", "a b", "write a capital letter")],
+)
+def test_an_address_or_name_that_the_index_cannot_have_says_what_to_write(
+    home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, remedy: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsInvalid, match=f"{variable} in the environment has the wrong value '{value}': {remedy}"):
+        load()
