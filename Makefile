@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help setup demo services services-stop test check format benchmarks clean
+.PHONY: help setup demo services services-stop test check format fuzz faults benchmarks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -48,6 +48,15 @@ format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+FUZZ_SECONDS ?= 600
+
+fuzz: $(READY)  ## fuzzes each parser for FUZZ_SECONDS (600) and keeps what it learns; Linux only
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/fuzz.txt
+	for kind in markdown html text pdf docx; do $(BIN)/python -m tests.fuzz $$kind $(FUZZ_SECONDS) || exit 1; done
+
+faults: $(READY)  ## kills ingestion and reindexing at a hundred random moments while somebody asks
+	KILLS=50 $(BIN)/python -m pytest -s tests/journeys/test_kills.py
+
 .venv-benchmarks/ready: requirements/benchmarks.txt $(READY)
 	$(BIN)/uv venv --quiet --clear .venv-benchmarks
 	$(BIN)/uv pip install --quiet --link-mode copy --python .venv-benchmarks/bin/python --requirement requirements/benchmarks.txt
@@ -59,4 +68,4 @@ benchmarks: .venv-benchmarks/ready  ## measures answers (next to LlamaIndex) and
 	$(BIN)/python -m benchmarks.speed
 
 clean: services-stop  ## removes what set-up, demo and services made
-	rm -rf $(VENV) .venv-benchmarks .timbre-demo .services build *.egg-info
+	rm -rf $(VENV) .venv-benchmarks .timbre-demo .timbre-fuzz .services build *.egg-info
