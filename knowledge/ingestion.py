@@ -282,32 +282,32 @@ class Ingestion:
                 digest = hashlib.sha256(data).hexdigest()
                 document = sandbox.parse(data, file.location)
             except ParseFailed as err:
-                self._mark_failed(source, file, digest, err.reason)
-            except OSError as err:
-                self._mark_failed(source, file, "", f"It cannot be read: {err}.")
+                version = self._parser_version("failed")
+                self._catalogue.mark_failed(source, file.location, digest, version, err.reason)
             else:
                 yield _Parsed(file, digest, document, chunk_document(document, self._embedder.count_tokens))
-
-    def _mark_failed(self, source: Source, file: FileEntry, content_hash: str, reason: str) -> None:
-        self._catalogue.mark_failed(source, file.location, content_hash, self._parser_version("failed"), reason)
 
     def _parser_version(self, state: DocumentState) -> str:
         """What a document of this state would be recorded with today; for a failed one with the limits, which may be why."""
         return f"{PARSER_VERSION} within {self._sandbox().limits}" if state == "failed" else PARSER_VERSION
 
     def _read(self, place: Place, file: FileEntry) -> bytes:
+        """The file's bytes. Raises ParseFailed when it must not or cannot be read."""
         if file.refusal:
             raise ParseFailed(file.refusal)
         if file.size_bytes > self._max_file_bytes:
             size, limit = file.size_bytes / 2**20, self._max_file_bytes / 2**20
             raise ParseFailed(f"It has {size:.0f} MiB, more than TIMBRE_INGESTION__MAX_FILE_MB allows ({limit:.0f}).")
-        return place.read(file.location)
+        try:
+            return place.read(file.location)
+        except OSError as err:
+            raise ParseFailed(f"It cannot be read: {err}.") from err
 
     def _hash(self, place: Place, file: FileEntry) -> str:
         """The content's hash; empty, as for a file that failed before it was read, when it must not or cannot be read."""
         try:
             return hashlib.sha256(self._read(place, file)).hexdigest()
-        except (ParseFailed, OSError):
+        except ParseFailed:
             return ""
 
     def _new_texts(self, parsed: Sequence[_Parsed]) -> dict[str, str]:

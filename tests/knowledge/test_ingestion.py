@@ -1,5 +1,6 @@
 """Ingestion does what changed, and only that; what fails is recorded and the rest goes on."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from bot.storage.database import Database
 from knowledge.documents import EVERYONE
 from knowledge.errors import SourceUnreadable
+from knowledge.parsing.sandbox import ParsingSandbox
 from tests.knowledge.library import Library, ParsingHere
 
 pytestmark = pytest.mark.both_databases
@@ -287,3 +289,20 @@ def test_a_failed_file_is_tried_again_only_when_the_limits_have_changed(database
 
     assert (same.changed, same.unchanged) == (0, 2)
     assert (raised.changed, raised.unchanged, len(raised.failures)) == (1, 1, 1)
+
+
+@pytest.mark.slow
+def test_a_fault_of_this_machine_is_no_fault_of_the_file(
+    database: Database, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A full or missing temporary folder made every changed file "unreadable", and its indexed version went.
+    Library(database).ingest(write({"leave.md": LEAVE}))
+    changed = write({"leave.md": LEAVE.replace("thirty", "forty")})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    library = Library(database, sandbox=ParsingSandbox)
+    with pytest.raises(FileNotFoundError):
+        library.ingest(changed)
+
+    assert "You have thirty days of holiday." in library.texts("holiday")
+    assert [summary.failed for summary in library.catalogue.summaries()] == [[]]
