@@ -3,10 +3,12 @@
 import asyncio
 import getpass
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
@@ -45,10 +47,12 @@ AudienceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BatchOption = Annotated[Path | None, typer.Option("--batch", help="Read questions from this JSONL file.")]
 T = TypeVar("T")
+DISK_FULL = "The disk is full; free some space and run this again: what was done so far is kept."
 
 
 def main() -> None:
     """Runs the command line; every failure becomes one sentence and an exit status."""
+    _open_closed_streams()
     try:
         app()
     except (BotError, KnowledgeError) as err:
@@ -56,10 +60,8 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
-    except Exception:  # the outermost loop: a person gets a sentence and an id, the log the traceback
-        printing.complain(_record_crash(), "red")
+    except Exception as err:  # the outermost loop: a person gets a sentence and an id, the log the traceback
+        printing.complain(DISK_FULL if _is_disk_full(err) else _record_crash(), "red")
         sys.exit(1)
 
 
@@ -139,7 +141,6 @@ def search(
 ) -> None:
     """Show the passages that a query finds, with their scores (0 to 1)."""
     from bot.engine import cleaned
-    from bot.question_files import check_row, read_lines, read_object
     from bot.serialise import passage_object
 
     if (query is None) == (batch is None):
@@ -147,24 +148,41 @@ def search(
 
     async def find(timbre: Any) -> None:
         groups = _audience(timbre, audience)
-        lines = read_lines(batch) if batch else []
-        rows: list[dict[str, Any]] = [read_object(batch, *line) for line in lines] if batch else [{"question": query}]
-        for row, (number, _) in zip(rows, lines or [(1, "")], strict=True):
-            check_row(batch or Path(), number, row)
-            retrieval = timbre.knowledge.retriever.retrieve(cleaned(row["question"]), groups)
-            passages = [passage_object(passage) for passage in retrieval.passages[:k]]
-            if retrieval.is_reduced:
-                printing.complain(printing.REDUCED_SEARCH, "yellow")
-            if batch:
-                print_json({"id": row.get("id"), "passages": passages})
-            elif as_json:
-                print_json(passages)
-            elif passages:
-                console.print(printing.passages_table(retrieval.passages[:k]))
-            else:
-                console.print("Nothing found that you may read.")
+        if batch:
+            _search_batch(timbre, batch, groups, k)
+            return
+        assert query is not None
+        retrieval = timbre.knowledge.retriever.retrieve(cleaned(query), groups)
+        passages = retrieval.passages[:k]
+        if retrieval.is_reduced:
+            printing.complain(printing.REDUCED_SEARCH, "yellow")
+        if as_json:
+            print_json([passage_object(passage) for passage in passages])
+        else:
+            console.print(printing.passages_table(passages) if passages else "Nothing found that you may read.")
 
     _run(_settings(), find)
+
+
+def _search_batch(timbre: Any, path: Path, groups: frozenset[str], k: int) -> None:
+    """A JSON line for each that can be searched for, a complaint for each other one, which the exit status tells too."""
+    from bot.engine import cleaned
+    from bot.question_files import check_row, read_lines, read_object
+    from bot.serialise import passage_object
+
+    is_whole = True
+    for number, line in read_lines(path):
+        try:
+            row = read_object(path, number, line)
+            check_row(path, number, row)
+            passages = timbre.knowledge.retriever.retrieve(cleaned(row["question"]), groups).passages[:k]
+        except CommandRejected as err:
+            is_whole = False
+            printing.complain(str(err) if str(path) in str(err) else f"{path}, line {number}: {err}", "yellow")
+        else:
+            print_json({"id": row.get("id"), "passages": [passage_object(passage) for passage in passages]})
+    if not is_whole:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -418,6 +436,17 @@ def _evaluated_wording(settings: Settings) -> str | None:
 
 def _user() -> str:
     return f"console:{getpass.getuser()}"
+
+
+def _open_closed_streams() -> None:
+    """Input that was closed counts as empty, output that was closed goes nowhere: Python sets such a stream to None."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115  # open as long as the process lives, like the two below
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _is_disk_full(err: Exception) -> bool:
+    return isinstance(err, OSError) and err.errno in (ENOSPC, EDQUOT)
 
 
 def _record_crash() -> str:

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 STORED_PASSAGES = 10  # of the candidates; what `/why` shows and training may see
 SUGGESTIONS = 3
 SUGGESTIONS_TRIED = 12
-_CONTROL = regex.compile(r"[\p{Cc}\p{Cs}--[\n\t]]", regex.V1)
+_CONTROL = regex.compile(r"[[\p{Cc}\p{Cf}\p{Cs}]--[\n\t\u200c\u200d]]", regex.V1)
+"""Control and formatting characters. The two joiners stay: Persian, Hindi and emoji are typed with them."""
 _HAS_WORD = regex.compile(r"[\p{L}\p{N}]")
 
 

@@ -51,8 +51,9 @@ _FRAME = {
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One line of JSON on standard output. Half a surrogate pair, which no encoding takes, is escaped as in JSON."""
+    line = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,7 +45,9 @@ def embedder_loader(settings: Settings, notify: Notify) -> Callable[..., Embedde
     folder = models_dir(settings) / f"{_folder_name(model)}-onnx"
     if not (folder / INFO_FILE).exists():
         notify(f"preparing the embedding model {model} (once)")
-        _export_quietly(_model_path(model), model, folder)
+        with _writing_to(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _export_quietly(_model_path(model), model, folder)
     return partial(OnnxEmbedder, folder)
 
 
@@ -58,12 +61,24 @@ def language_model_folder(settings: Settings, notify: Notify) -> str:
     folder = models_dir(settings) / BUILT_IN_MODEL
     if not is_prepared(folder):
         notify(f"preparing the language model {BUILT_IN_MODEL} (once)")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            prepare_built_in(folder)
-        except training_errors.ModelUnavailable as err:
-            raise errors.ModelUnavailable(str(err)) from err
+        with _writing_to(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                prepare_built_in(folder)
+            except training_errors.ModelUnavailable as err:
+                raise errors.ModelUnavailable(str(err)) from err
     return str(folder)
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        reason = err.strerror or err
+        raise ModelUnavailable(
+            f"No model can be prepared in {folder} ({reason}); set TIMBRE_MODELS_DIR to another folder."
+        ) from err
 
 
 def _load_torch(path: str, threads: int = 2) -> Embedder:

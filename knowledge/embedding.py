@@ -95,7 +95,7 @@ class TorchEmbedder:
         try:
             self._model: SentenceTransformer = SentenceTransformer(model_id)
         except (OSError, ValueError) as err:
-            raise ModelUnavailable(f"Cannot load the embedding model {model_id!r}: {str(err).splitlines()[0]}") from err
+            raise _not_loaded(model_id, err) from err
         self._name = f"{model_id}/torch"
 
     @property
@@ -129,6 +129,11 @@ class TorchEmbedder:
         return [np.array(places, np.int32).reshape(-1, 2) for places in encoded["offset_mapping"]]
 
 
+def _not_loaded(name: str, err: Exception) -> ModelUnavailable:
+    remedy = "set TIMBRE_EMBEDDING__MODEL to a folder with a model, or to a Hugging Face id that this machine can reach"
+    return ModelUnavailable(f"Cannot load the embedding model {name!r} ({str(err).splitlines()[0]}); {remedy}.")
+
+
 def _without_specials(states: Floats, places: Ints) -> tuple[Floats, Ints]:
     count = min(len(states), len(places))
     is_text = places[:count, 1] > places[:count, 0]
@@ -148,7 +153,7 @@ def export_onnx(model_id: str, name: str, folder: Path) -> None:
     try:
         model = SentenceTransformer(model_id, device="cpu")
     except (OSError, ValueError) as err:
-        raise ModelUnavailable(f"Cannot load the embedding model {name!r}: {str(err).splitlines()[0]}") from err
+        raise _not_loaded(name, err) from err
     folder.mkdir(parents=True, exist_ok=True)
     transformer: Any = model[0]
     transformer.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))

@@ -78,11 +78,11 @@ class Inference:
             batch = [request, *self._waiting()]
             try:
                 self._run(batch)
+            except ModelUnavailable as err:  # told and logged by whoever asked
+                _fail(batch, err)
             except Exception as err:  # the outermost loop of the thread: one batch must not end the others
                 logger.exception("a generation of %d requests failed", len(batch))
-                for one in batch:
-                    if not one.done.done():
-                        one.done.set_exception(err if isinstance(err, ModelUnavailable) else ModelUnavailable(str(err)))
+                _fail(batch, ModelUnavailable(str(err)))
 
     def _waiting(self) -> list[_Request]:
         """The requests that are queued by now, up to a full batch."""
@@ -123,6 +123,12 @@ class Inference:
             return self._loaded
 
 
+def _fail(batch: Sequence[_Request], err: ModelUnavailable) -> None:
+    for request in batch:
+        if not request.done.done():
+            request.done.set_exception(err)
+
+
 def load_model(name: str) -> tuple[Any, Any]:
     """(tokenizer, model in evaluation mode). A folder with a LoRA is loaded on top of the base that it names (peft)."""
     import torch
@@ -134,7 +140,8 @@ def load_model(name: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForCausalLM.from_pretrained(name, dtype=_fastest_dtype())
     except (OSError, ValueError) as err:
-        raise ModelUnavailable(f"Cannot load the language model {name!r}: {str(err).splitlines()[0]}") from err
+        remedy = "set TIMBRE_MODEL__ID to a folder with a model, or to a Hugging Face id that this machine can reach"
+        raise ModelUnavailable(f"Cannot load the language model {name!r} ({str(err).splitlines()[0]}); {remedy}.") from err
     if torch.cuda.is_available():
         model = model.to("cuda")
     if tokenizer.pad_token_id is None:

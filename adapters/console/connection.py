@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from concurrent.futures import Future
+from threading import Thread
 
 from rich.text import Text
 
@@ -32,7 +34,7 @@ class Console:
     async def talk(self) -> None:
         """Until /quit or the end of input."""
         await self._greet()
-        while (line := await asyncio.to_thread(_read)) is not None and await self.say(line):
+        while (line := await _next_line()) is not None and await self.say(line):
             pass
         console.print("Bye!")
 
@@ -110,9 +112,17 @@ class Console:
         return self._last
 
 
+async def _next_line() -> str | None:
+    """The next line, None at the end of input. Waits in a thread that keeps no process alive: Ctrl-C leaves at once."""
+    line: Future[str | None] = Future()
+    Thread(target=lambda: line.set_result(_read()), daemon=True).start()
+    return await asyncio.wrap_future(line)
+
+
 def _read() -> str | None:
-    """The next line; None at the end of input."""
-    try:
-        return input("\n› " if sys.stdin.isatty() else "")
-    except EOFError:
-        return None
+    """Reads past `sys.stdin`, whose lock a waiting thread would hold when Python shuts down. Bytes that are no text become ?."""
+    if sys.stdin.isatty():
+        console.print("\n› ", end="")
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as unbuffered:
+        line = unbuffered.readline()
+    return line.decode(sys.stdin.encoding, "replace") if line else None

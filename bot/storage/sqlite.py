@@ -49,6 +49,10 @@ class SqliteBackend:
             return "the file cannot be opened; check that the folder exists and may be written to"
         if "readonly" in message:
             return "the file may not be written to; check its permissions"
+        if "malformed" in message:
+            return "it is damaged; restore it from a backup, or move it away and ingest again"
+        if "locked" in message:
+            return f"another process has been writing to it for {BUSY_TIMEOUT_S:.0f} s; let it finish or end it, then try again"
         if "full" in message:
             return "the disk is full; free some space and try again"
         return message

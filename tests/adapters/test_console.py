@@ -1,8 +1,9 @@
 """The terminal as a chat platform: what a typed line means, and a whole conversation."""
 
-import builtins
 import io
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,18 +82,14 @@ class Conversation:
         self._monkeypatch = monkeypatch
 
     async def type(self, *lines: str) -> str:
-        waiting = iter(lines)
-
-        def read(prompt: str = "") -> str:
-            try:
-                return next(waiting)
-            except StopIteration:
-                raise EOFError from None
-
-        self._monkeypatch.setattr(builtins, "input", read)
+        reading, writing = os.pipe()
+        with open(writing, "w") as typed:
+            typed.write("".join(f"{line}\n" for line in lines))
         chat = connection.Console(self.timbre.engine, self.timbre.feedback, frozenset({EVERYONE}), "console:ann")
         start = len(self._terminal.getvalue())
-        await chat.talk()
+        with open(reading) as keyboard:
+            self._monkeypatch.setattr(sys, "stdin", keyboard)
+            await chat.talk()
         return " ".join(self._terminal.getvalue()[start:].split())
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 from bot.conversation import Exchange, Outcome, Question, Turn
-from bot.errors import CommandRejected
-from bot.main import Timbre
+from bot.engine import cleaned
+from bot.errors import CommandRejected, DatabaseUnavailable
+from bot.main import Timbre, build
 from bot.prompting import build_messages
 from bot.settings import Settings
+from bot.storage.database import Database
 from bot.storage.tables import ExchangeRow
 from bot.voice import read_voice
 from knowledge.documents import EVERYONE
 from knowledge.errors import IndexUnavailable
 from tests.bot.conftest import ALL, LEAVE, PARKING, Worded, ingest
+from tests.conftest import silent
 from tests.fakes import HashingEmbedder
 
 QUESTION = "How many days of annual leave do full-time employees get?"
@@ -39,6 +42,38 @@ async def test_a_question_in_the_documents_words_is_answered_with_the_quote(hand
     assert exchange.answer.text == f"> {TRUE} [1]"
     assert exchange.answer.citations[0].quote.passage.document.location == "leave.md"
     assert "".join(pieces) == exchange.answer.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("how many da\u200bys of le\u00adave\ufeff", "how many days of leave"),
+        ("\u202eevael\u202c \u2066leave\u2069 \u200fdays", "evael leave days"),
+        ("le\x00ave \ud800 days\x1b[31m", "leave  days[31m"),
+        ("cafe\u0301", "café"),
+        ("```\nleave?\n```", "```\nleave?\n```"),
+        ("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"),
+    ],
+)
+def test_a_question_is_asked_without_what_nobody_types(typed: str, asked: str) -> None:
+    assert cleaned(typed) == asked
+
+
+async def test_a_question_during_somebody_elses_long_write_fails_with_a_sentence_and_the_next_one_works(
+    settings: Settings, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.storage.database.BUSY_TIMEOUT_S", 0.05)
+    built = build(settings, silent, embedder=HashingEmbedder())
+    ingest(built, write({"leave.md": LEAVE}))
+
+    with Database(str(built.database.url)).writing() as session:
+        session.connection()  # the lock is taken with the first statement
+        with pytest.raises(DatabaseUnavailable, match="let it finish or end it, then try again"):
+            await built.engine.answer(Question(QUESTION, ALL))
+    exchange = await built.engine.answer(Question(QUESTION, ALL))
+
+    await built.close()
+    assert row_of(built, exchange).outcome == Outcome.ANSWERED
 
 
 async def test_a_question_about_something_else_is_unknown_and_cites_nothing(handbook: Timbre) -> None:

@@ -184,6 +184,31 @@ def test_a_database_that_may_not_be_written_to_is_told_in_a_sentence(migrated_fi
         folder.chmod(0o700)
 
 
+def test_a_writer_that_waits_too_long_says_what_to_do_and_the_next_one_writes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.storage.database.BUSY_TIMEOUT_S", 0.05)
+    impatient = ExchangeStore(Database(str(database.url)))
+
+    with database.writing() as session:
+        session.connection()  # the lock is taken with the first statement
+        with pytest.raises(DatabaseUnavailable, match=r"another process has been writing to it for .*; let it finish or end it"):
+            impatient.audit("ann", "test", "x", {})
+        seen_meanwhile = audit_count(database)
+    impatient.audit("ann", "test", "x", {})
+
+    assert (seen_meanwhile, audit_count(database)) == (0, 1)
+
+
+@pytest.mark.parametrize(("start", "reason"), [(0, "it is no Timbre database"), (3 * 4096, "it is damaged; restore it")])
+def test_a_damaged_file_is_told_in_a_sentence(migrated_file: Path, tmp_path: Path, start: int, reason: str) -> None:
+    data, path = migrated_file.read_bytes(), tmp_path / "timbre.db"
+    path.write_bytes(data[:start] + b"\xaa" * (len(data) - start))
+
+    with pytest.raises(DatabaseUnavailable, match=reason):
+        ExchangeStore(Database(sqlite_url(path))).audit("ann", "test", "x", {})
+
+
 def test_commits_are_safe_and_foreign_keys_hold(database: Database) -> None:
     with database.connect() as connection:
         found = {

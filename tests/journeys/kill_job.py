@@ -40,7 +40,7 @@ def main(task: str, *arguments: str) -> None:
 
 def write(task: str, settings: Settings, knowledge: Knowledge, *folder: str) -> dict[str, object]:
     """What the command `ingest` or `reindex` would report."""
-    sources = Sources(settings, knowledge)
+    sources = Sources(knowledge)
     if task == "reindex":
         reports, problems, chunks = sources.reindex([], lambda *_: None)
         assert not problems

@@ -1,19 +1,14 @@
 """The command line as people run it: the real executable, the real embedding model, a TIMBRE_HOME of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import SAMPLES
+from tests.journeys.commands import EMBEDDING, Run, refusal
 
-TIMBRE = Path(sys.executable).parent / "timbre"
-EMBEDDING = Path(sys.prefix) / "share" / "timbre" / "models" / "all-MiniLM-L6-v2-onnx"
 LEAVE = "# Annual leave\n\nFull-time employees get 27 days of annual leave.\n\nPart-time employees get a share of it.\n"
 PAY = "# Pay\n\n## When is payday?\n\nPayday is the 26th of each month.\n"
 RAISES = "# Raises\n\nThe raise budget for next year is 4 percent.\n"
@@ -24,34 +19,6 @@ pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(not EMBEDDING.exists(), reason="run `timbre setup` first"),
 ]
-
-
-class Run:
-    """What one run of `timbre` did. `err` has its lines joined: rich wraps sentences at 80 columns."""
-
-    def __init__(self, home: Path, *arguments: str | Path, **environment: str) -> None:
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("TIMBRE_")}
-        found = subprocess.run(
-            [str(TIMBRE), *map(str, arguments)],
-            env={**variables, "TIMBRE_HOME": str(home), "COLUMNS": "200", **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        self.status, self.out, self.err = found.returncode, found.stdout, " ".join(found.stderr.split())
-
-    @property
-    def json(self) -> Any:
-        assert self.status == 0, self.err
-        return json.loads(self.out)
-
-
-def refusal(run: Run) -> str:
-    """The sentence on standard error of a run that failed as it should."""
-    assert (run.status, "Traceback" in run.err, run.out) == (1, False, ""), (run.err, run.out)
-    return run.err
 
 
 @pytest.fixture(scope="module")

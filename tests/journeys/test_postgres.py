@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from tests.journeys.test_cli import EMBEDDING, LEAVE, PAY, QUESTION, Run, refusal
+from tests.journeys.commands import EMBEDDING, LEAVE, PAY, QUESTION, Run, refusal
 
 pytestmark = [
     pytest.mark.slow,

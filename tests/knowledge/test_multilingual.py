@@ -15,7 +15,7 @@ from knowledge.documents import EVERYONE, ChunkId
 from knowledge.ports import Hit, IndexQuery, Legs
 from knowledge.terms import query_grams, query_stems
 from tests.conftest import SAMPLES, silent
-from tests.journeys.test_cli import EMBEDDING
+from tests.journeys.commands import EMBEDDING
 
 FOLDER = Path(__file__).parent / "multilingual"
 LANGUAGES = ("ar", "de", "es", "hi", "ja", "ru", "zh")
