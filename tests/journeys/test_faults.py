@@ -66,11 +66,11 @@ def test_a_conversation_goes_on_after_any_line(home: Path) -> None:
         b"x" * 1_000_000: "1,000,000 characters",
         "😀🎉".encode(): "only answer questions in words",
         b"?!... --": "only answer questions in words",
-        b"/fix " + b"\xed\xa0\x80": "what would have been right",
         b"annual \xff\xfe leave days": "27 days",
         "how many days of annual le\u200bave\u202e do I get\u202c?".encode(): "27 days",
         b"how many \x00days\x07 of annual leave?": "27 days",
         b"``` annual leave ```": "27 days",
+        b"/fix " + b"\xed\xa0\x80": "what would have been right",
     }
 
     run = subprocess.run(
