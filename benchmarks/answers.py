@@ -72,7 +72,7 @@ def main() -> None:
 
 def _handbook(home: Path, args: argparse.Namespace) -> None:
     corpus = handbook()
-    timbre, found = _prepared(corpus, home)
+    timbre, found = prepared(corpus, home)
     print(f"## Handbook, {len(corpus.cases)} questions\n")
     _print_pages(found)
     chosen, outcomes = out_of_fold(found)
@@ -92,7 +92,7 @@ def _handbook(home: Path, args: argparse.Namespace) -> None:
 
 def _squad(home: Path, folder: Path) -> None:
     corpus = squad(folder)
-    timbre, found = _prepared(corpus, home)
+    timbre, found = prepared(corpus, home)
     print(f"## SQuAD, {len(corpus.cases)} questions, as shipped (nothing chosen on it)\n")
     _print_pages(found)
     shipped = [_selection(one, {}) for one in found]
@@ -102,7 +102,7 @@ def _squad(home: Path, folder: Path) -> None:
     timbre.database.close()
 
 
-def _prepared(corpus: Corpus, home: Path) -> tuple[Timbre, list[Found]]:
+def prepared(corpus: Corpus, home: Path) -> tuple[Timbre, list[Found]]:
     timbre = build(Settings(home=home, answer=AnswerSettings(wording="quote")), lambda step: print(f"({step})", file=sys.stderr))
     sources = Sources(timbre.knowledge)
     sources.ingest(sources.describe(str(corpus.folder), "corpus", None), _progress)
@@ -140,7 +140,7 @@ def _observed(timbre: Timbre, cases: Sequence[Case]) -> list[Observation]:
 
 def out_of_fold(found: Sequence[Found]) -> tuple[list[list[Quote]], list[Observation]]:
     """For each case the quotes, and the gated outcome, under settings and threshold chosen without its fold."""
-    folds = np.array([_fold(one.case) for one in found])
+    folds = np.array([fold_of(one.case) for one in found])
     is_answerable = np.array([one.case.is_answerable for one in found])
     signals = np.array([abstention.signal(one.retrieval) for one in found])
     selections = [[_selection(one, settings) for one in found] for settings in _candidates()]
@@ -157,7 +157,7 @@ def out_of_fold(found: Sequence[Found]) -> tuple[list[list[Quote]], list[Observa
     return chosen, outcomes
 
 
-def _fold(case: Case) -> int:
+def fold_of(case: Case) -> int:
     """By page, so that no page's questions are on both sides."""
     key = min(case.pages) if case.pages else case.id
     return int(hashlib.sha256(key.encode()).hexdigest(), 16) % FOLDS

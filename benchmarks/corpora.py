@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.evaluation import Case, read_cases
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "corpora"
-SQUAD_QUESTIONS = 300  # half of them impossible; a fixed sample
+SQUAD_QUESTIONS = 300  # half of them impossible
 SEED = 7
 
 
@@ -29,8 +29,8 @@ def handbook() -> Corpus:
     return Corpus("handbook", SHARED / "handbook" / "pages", cases)
 
 
-def squad(folder: Path) -> Corpus:
-    """SQuAD 2.0 (half of dev): every paragraph a text file below `folder`, a fixed sample of the questions."""
+def squad(folder: Path, questions: int = SQUAD_QUESTIONS) -> Corpus:
+    """SQuAD 2.0 (half of dev): every paragraph a text file below `folder`; a fixed sample of questions, half impossible."""
     articles = json.loads((SHARED / "squad" / "dev-half.json").read_text())["data"]
     cases = []
     for article in articles:
@@ -41,7 +41,7 @@ def squad(folder: Path) -> Corpus:
             path.write_text(paragraph["context"].replace("\n", " "))
             cases += [_squad_case(question, location) for question in paragraph["qas"]]
     rng = random.Random(SEED)
-    sample = [rng.sample([c for c in cases if c.is_answerable is kind], SQUAD_QUESTIONS // 2) for kind in (True, False)]
+    sample = [rng.sample([c for c in cases if c.is_answerable is kind], questions // 2) for kind in (True, False)]
     return Corpus("squad", folder, [*sample[0], *sample[1]])
 
 
