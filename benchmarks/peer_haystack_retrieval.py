@@ -1,5 +1,5 @@
-"""Haystack's hybrid retrieval: InMemoryBM25Retriever and InMemoryEmbeddingRetriever into DocumentJoiner, in both modes
-that fuse ranks or scores.
+"""Haystack's hybrid retrieval: InMemoryBM25Retriever and InMemoryEmbeddingRetriever into DocumentJoiner, in the modes
+that fuse scores or ranks.
 
 As its tutorial on hybrid retrieval has it (512 words with 32 of overlap), without the cross-encoder at its end, which is a
 model of its own. The second splitter fits chunks to what all-MiniLM-L6-v2 reads.

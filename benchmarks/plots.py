@@ -45,7 +45,7 @@ def main() -> None:
 
 def draw_recall(measured: dict[str, Any]) -> plt.Figure:
     """Page R@1 against the median query, a panel for each corpus: the shown set-ups large, the others of a peer small."""
-    figure, panels = plt.subplots(1, len(measured["corpora"]), figsize=(10, 4.6), layout="constrained")
+    figure, panels = plt.subplots(1, len(measured["corpora"]), figsize=(10, 5.2), layout="constrained")
     for axes, (name, corpus) in zip(panels, measured["corpora"].items(), strict=True):
         _draw_corpus(axes, corpus)
         axes.set_title(f"{TITLES[name]}, {corpus['questions']} questions", loc="left", fontsize=11)
@@ -58,11 +58,9 @@ def _draw_corpus(axes: Axes, corpus: dict[str, Any]) -> None:
     for row in corpus["peers"]:
         axes.scatter(row["p50_ms"], row["R@1"], s=18, color=COLOURS[row["system"]], alpha=0.35, linewidths=0)
     for row in corpus["systems"]:
-        axes.scatter(row["p50_ms"], row["R@1"], s=80, color=COLOURS[row["system"]], zorder=3)
-        axes.annotate(
-            f"{row['system']} {row['R@1']:.2f}", (row["p50_ms"], row["R@1"]), xytext=(0, 9), textcoords="offset points",
-            ha="center", color=COLOURS[row["system"]], weight="bold",
-        )  # fmt: skip
+        label = f"{row['system']} {row['R@1']:.2f}"
+        axes.scatter(row["p50_ms"], row["R@1"], s=80, color=COLOURS[row["system"]], zorder=3, label=label)
+    _legend_below(axes)
     shown = [*corpus["peers"], *corpus["systems"]]
     times, recalls = [row["p50_ms"] for row in shown], [row["R@1"] for row in shown]
     axes.set_xscale("log")
@@ -74,9 +72,14 @@ def _draw_corpus(axes: Axes, corpus: dict[str, Any]) -> None:
     axes.set_axisbelow(True)
 
 
+def _legend_below(axes: Axes) -> None:
+    """Below, since near points would cover each other's labels."""
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handletextpad=0.4)
+
+
 def draw_growth(measured: dict[str, Any]) -> plt.Figure:
     """Milliseconds of the index's legs against the number of chunks, both logarithmic, p50 and p95 of each index."""
-    figure, axes = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 5.4), layout="constrained")
     for index in dict.fromkeys(row["index"] for row in measured["retrieval"]):
         rows = sorted((row for row in measured["retrieval"] if row["index"] == index), key=lambda row: row["chunks"])
         chunks, colour = [row["chunks"] for row in rows], INDEX_COLOURS[index]
@@ -95,7 +98,7 @@ def draw_growth(measured: dict[str, Any]) -> plt.Figure:
     axes.set_ylabel("milliseconds a query (logarithmic)")
     axes.grid(color="#e8e8e8", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="upper left")
+    _legend_below(axes)
     return figure
 
 
