@@ -151,7 +151,7 @@ def out_of_fold(found: Sequence[Found]) -> tuple[list[list[Quote]], list[Observa
         training = (folds != fold) & is_answerable
         best = int(values[:, training].mean(axis=1).argmax())
         threshold = float(np.quantile(signals[training], GATE_QUANTILE))
-        for i in np.flatnonzero(folds == fold):
+        for i in np.flatnonzero(folds == fold).tolist():
             chosen[i] = selections[best][i]
             outcomes[i] = _gated(found[i], chosen[i], float(signals[i]), threshold)
     return chosen, outcomes

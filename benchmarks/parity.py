@@ -19,19 +19,19 @@ from bot.settings import Settings
 from bot.sources import Sources
 from bot.storage.database import Database, sqlite_url
 from knowledge.documents import EVERYONE, ChunkId, DocumentId
-from knowledge.ports import ChunkIndex, IndexEntry, IndexQuery, Legs
+from knowledge.ports import ChunkIndex, Hit, IndexEntry, IndexQuery, Legs
 from knowledge.ranking import fuse
-from knowledge.retrieval import LEG_LIMIT
+from knowledge.retrieval import index_query
 from knowledge.stores.embedded import EmbeddedIndex
 from knowledge.stores.rows import IndexRows
 from knowledge.stores.weaviate import WeaviateIndex
-from knowledge.terms import query_grams, query_stems
 
 TOP = 5
 SEED = 7
 COLLECTIONS = "Parity"  # name of the alias on the server, and prefix of its collections
 NEW_CHUNK_IDS = 1_000_000  # above all that the catalogue gave
 
+Top = Callable[[Legs], list[ChunkId]]
 Documents = Mapping[DocumentId, Sequence[IndexEntry]]
 
 
@@ -91,8 +91,7 @@ def on_weaviate(home: Path) -> ChunkIndex:
 
 
 def query_of(knowledge: Knowledge, question: str) -> IndexQuery:
-    vector = knowledge.embedder.embed([question])[0].vector
-    return IndexQuery(query_stems(question), query_grams(question), vector, frozenset({EVERYONE}), LEG_LIMIT)
+    return index_query(question, knowledge.embedder.embed([question])[0], frozenset({EVERYONE}))
 
 
 def changed(documents: Documents) -> dict[DocumentId, Sequence[IndexEntry]]:
@@ -108,20 +107,25 @@ def changed(documents: Documents) -> dict[DocumentId, Sequence[IndexEntry]]:
 def measured(corpus: str, state: str, one: ChunkIndex, other: ChunkIndex, queries: Sequence[IndexQuery]) -> Parity:
     pairs = [(one.search(query), other.search(query)) for query in queries]
 
-    def share(is_same: Callable[[Legs, Legs], bool]) -> float:
-        return sum(is_same(*pair) for pair in pairs) / len(pairs)
-
-    by_leg = {
-        name: share(
-            lambda a, b, name=name: {h.chunk_id for h in getattr(a, name)[:TOP]} == {h.chunk_id for h in getattr(b, name)[:TOP]}
-        )  # type: ignore[misc]
-        for name in ("stems", "grams", "dense")
+    legs: dict[str, Top] = {
+        "stems": lambda found: _ids(found.stems),
+        "grams": lambda found: _ids(found.grams),
+        "dense": lambda found: _ids(found.dense),
     }
-    same_set, same_order = share(lambda a, b: {*_top(a)} == {*_top(b)}), share(lambda a, b: _top(a) == _top(b))
-    return Parity(corpus, state, len(queries), same_set, same_order, by_leg)
+    by_leg = {name: _share(pairs, top, set) for name, top in legs.items()}
+    return Parity(corpus, state, len(queries), _share(pairs, _fused, set), _share(pairs, _fused, list), by_leg)
 
 
-def _top(legs: Legs) -> list[ChunkId]:
+def _share(pairs: Sequence[tuple[Legs, Legs]], top: Top, kind: Callable[[list[ChunkId]], object]) -> float:
+    """Of the pairs, those whose tops are equal as that kind of collection."""
+    return sum(kind(top(one)) == kind(top(other)) for one, other in pairs) / len(pairs)
+
+
+def _ids(hits: Sequence[Hit]) -> list[ChunkId]:
+    return [hit.chunk_id for hit in hits[:TOP]]
+
+
+def _fused(legs: Legs) -> list[ChunkId]:
     return list(fuse(legs))[:TOP]
 
 

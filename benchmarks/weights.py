@@ -45,7 +45,7 @@ def search(timbre: Timbre, found: Sequence[Found], audience: Audience) -> list[S
     with _constants(retrieval, {"RERANKED": CANDIDATES}):
         for one in found:
             passages = retriever.retrieve(one.query, audience, CANDIDATES).passages
-            legs = retriever.search_legs(one.query, embedder.embed([one.query])[0], audience)
+            legs = timbre.knowledge.index.search(retrieval.index_query(one.query, embedder.embed([one.query])[0], audience))
             max_sims = {passage.chunk_id: passage.score for passage in passages}
             pages = {passage.chunk_id: passage.document.location for passage in passages}
             searched.append(Searched(one.case, legs, max_sims, pages))

@@ -39,6 +39,11 @@ class Retrieval:
     is_reduced: bool = False
 
 
+def index_query(query: str, embedding: Embedding, audience: Audience, counted: Sequence[str] = ()) -> IndexQuery:
+    """What the index is asked for a query."""
+    return IndexQuery(query_stems(query), query_grams(query), embedding.vector, audience, LEG_LIMIT, counted)
+
+
 class HybridRetriever:
     """Implements bot's Retriever over any ChunkIndex."""
 
@@ -60,7 +65,7 @@ class HybridRetriever:
         """The passages with the token weights and the legs that they were found by."""
         words = ranking.token_words(query, [(int(start), int(end)) for start, end in embedding.offsets])
         counted = sorted({stem for word in words for stem in stems(word)})
-        asked = IndexQuery(query_stems(query), query_grams(query), embedding.vector, audience, LEG_LIMIT, counted)
+        asked = index_query(query, embedding, audience, counted)
         for _ in range(STALE_RETRIES):
             legs = self._index.search(asked)
             weights = ranking.weigh_tokens(words, {stem: idf(legs.size, n) for stem, n in legs.frequencies.items()})

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from tests.journeys.commands import EMBEDDING, LEAVE, PAY, QUESTION, Run, refusal
+from tests.journeys.commands import EMBEDDING, Run, refusal
+from tests.journeys.test_cli import LEAVE, PAY, QUESTION
 
 pytestmark = [
     pytest.mark.slow,

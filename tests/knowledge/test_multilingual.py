@@ -12,8 +12,8 @@ import pytest
 from bot.main import Knowledge, build_knowledge, open_database
 from bot.settings import Settings
 from knowledge.documents import EVERYONE, ChunkId
-from knowledge.ports import Hit, IndexQuery, Legs
-from knowledge.terms import query_grams, query_stems
+from knowledge.ports import Hit, Legs
+from knowledge.retrieval import index_query
 from tests.conftest import SAMPLES, silent
 from tests.journeys.commands import EMBEDDING
 
@@ -52,8 +52,7 @@ def pages(knowledge: Knowledge, hits: list[Hit]) -> list[str]:
 
 
 def legs(knowledge: Knowledge, question: str) -> Legs:
-    vector = knowledge.embedder.embed([question])[0].vector
-    return knowledge.index.search(IndexQuery(query_stems(question), query_grams(question), vector, ALL))
+    return knowledge.index.search(index_query(question, knowledge.embedder.embed([question])[0], ALL))
 
 
 def test_every_language_has_questions_about_every_page() -> None:

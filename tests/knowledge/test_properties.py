@@ -87,7 +87,7 @@ def plain_bm25(documents: Sequence[Sequence[str]], asked: Sequence[str], row: in
 def test_the_snapshot_scores_as_the_formula_says_also_after_changes(
     rows: list[tuple[list[str], list[str]]], asked: list[str], data: st.DataObject
 ) -> None:
-    snapshot = Snapshot(GenerationId(1))
+    snapshot = Snapshot(GenerationId(1), 3)
     snapshot.replace([], [entry(chunk, ["old"] * 3, ["old"]) for chunk in range(len(rows) + 4)])
     replaced = [DocumentId(number) for number in range((len(rows) + 5) // 2 + 1)]
     snapshot.replace(replaced, [entry(chunk, *row) for chunk, row in enumerate(rows)])
@@ -105,7 +105,7 @@ def test_the_snapshot_scores_as_the_formula_says_also_after_changes(
 
 @given(hits, hits, hits)
 def test_fusion_ranks_every_hit_once_between_0_and_1(stem: list[Hit], gram: list[Hit], dense: list[Hit]) -> None:
-    fused = fuse(Legs(GenerationId(1), stem, gram, dense))
+    fused = fuse(Legs(GenerationId(1), 9, {}, stem, gram, dense))
 
     assert set(fused) == {hit.chunk_id for leg in (stem, gram, dense) for hit in leg}
     assert all(-1e-6 <= score <= 1 + 1e-6 for score in fused.values())
