@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -134,6 +134,7 @@ def _client(settings: IndexSettings) -> WeaviateAsyncClient:
         grpc_secure=is_secure,
         auth_credentials=Auth.api_key(key) if key else None,
         additional_config=AdditionalConfig(
+            trust_env=is_secure,  # SSL_CERT_FILE may name who vouches for its certificate
             timeout=Timeout(init=QUESTION_TIMEOUT_S, query=QUESTION_TIMEOUT_S, insert=BULK_TIMEOUT_S),
             grpc_config=GrpcConfig(channel_options=CHANNEL_OPTIONS),
         ),
@@ -144,6 +145,14 @@ _BROKEN = (WeaviateConnectionError, WeaviateStartUpError, WeaviateGRPCUnavailabl
 
 
 def _first_line(err: Exception) -> str:
+    if any("CERTIFICATE_VERIFY_FAILED" in str(cause) for cause in _causes(err)):
+        return "nobody known vouches for its certificate; set SSL_CERT_FILE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
     if isinstance(err, _BROKEN):
         return "no connection"
     return str(err).strip().splitlines()[0].rstrip(".") if str(err).strip() else type(err).__name__
+
+
+def _causes(err: BaseException | None) -> Iterator[BaseException]:
+    while err is not None:
+        yield err
+        err = err.__cause__ or err.__context__

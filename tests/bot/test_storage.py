@@ -187,7 +187,7 @@ def test_a_database_that_may_not_be_written_to_is_told_in_a_sentence(migrated_fi
 def test_a_writer_that_waits_too_long_says_what_to_do_and_the_next_one_writes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.storage.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("bot.storage.sqlite.BUSY_TIMEOUT_S", 0.05)
     impatient = ExchangeStore(Database(str(database.url)))
 
     with database.writing() as session:
