@@ -62,7 +62,7 @@ def test_a_question_is_asked_without_what_nobody_types(typed: str, asked: str) -
 async def test_a_question_during_somebody_elses_long_write_fails_with_a_sentence_and_the_next_one_works(
     settings: Settings, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.storage.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("bot.storage.sqlite.BUSY_TIMEOUT_S", 0.05)
     built = build(settings, silent, embedder=HashingEmbedder())
     ingest(built, write({"leave.md": LEAVE}))
 
