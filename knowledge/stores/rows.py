@@ -5,8 +5,9 @@ that is searched while it is away.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, delete, select
 
 from knowledge.documents import Audience, ChunkId, DocumentId
@@ -15,6 +16,7 @@ from knowledge.ports import GenerationId, IndexEntry
 from knowledge.tables import GenerationRow, IndexChangeRow, IndexEntryRow, in_slices
 from knowledge.vectors import pack_floats, unpack_floats
 
+Field = Literal["stems", "grams"]
 PAGE = 1_000  # entries read at a time, of 5 kB each: those of 100,000 chunks at once would fill a gigabyte
 
 
@@ -92,16 +94,24 @@ class IndexRows:
             where = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.document_id).in_(part))
             yield from map(self._entry, session.exec(select(IndexEntryRow).where(*where)))
 
-    def texts(
-        self, session: Session, generation: GenerationId, chunks: Sequence[ChunkId]
-    ) -> dict[ChunkId, tuple[Audience, str, str]]:
-        """Audience, stems and grams (joined by spaces) of those of the chunks that the generation holds."""
-        found: dict[ChunkId, tuple[Audience, str, str]] = {}
+    def audiences(self, session: Session, generation: GenerationId, chunks: Sequence[ChunkId]) -> dict[ChunkId, Audience]:
+        """The audience of those of the chunks that the generation holds."""
+        columns = (IndexEntryRow.chunk_id, IndexEntryRow.audience)
+        found: dict[ChunkId, Audience] = {}
         for part in in_slices(chunks):
-            where = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.chunk_id).in_(part))
-            columns = (IndexEntryRow.chunk_id, IndexEntryRow.audience, IndexEntryRow.stems, IndexEntryRow.grams)
-            rows = session.exec(select(*columns).where(*where)).all()
-            found |= {ChunkId(chunk): (frozenset(audience), stems, grams) for chunk, audience, stems, grams in rows}
+            rows = session.exec(select(*columns).where(*_of_chunks(generation, part))).all()
+            found |= {ChunkId(chunk): frozenset(audience) for chunk, audience in rows}
+        return found
+
+    def terms(
+        self, session: Session, generation: GenerationId, field: Field, chunks: Sequence[ChunkId]
+    ) -> dict[ChunkId, list[str]]:
+        """The stems or the grams of those of the chunks that the generation holds."""
+        text = IndexEntryRow.stems if field == "stems" else IndexEntryRow.grams
+        found: dict[ChunkId, list[str]] = {}
+        for part in in_slices(chunks):
+            rows = session.exec(select(IndexEntryRow.chunk_id, text).where(*_of_chunks(generation, part))).all()
+            found |= {ChunkId(chunk): terms.split() for chunk, terms in rows}
         return found
 
     def last_change(self, session: Session, generation: GenerationId) -> int:
@@ -122,6 +132,10 @@ class IndexRows:
             row.grams.split(),
             unpack_floats(row.vector, self.dimensions)[0],
         )
+
+
+def _of_chunks(generation: GenerationId, chunks: Sequence[ChunkId]) -> tuple[ColumnElement[bool], ...]:
+    return col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.chunk_id).in_(chunks)
 
 
 def _gone(generation: GenerationId) -> IndexUnavailable:

@@ -1,12 +1,14 @@
 """The index on a Weaviate server: a collection for each generation, behind an alias that names the live one.
 
 Beside the server's objects the same entries stand in SQL (`rows.py`). They say what a generation consists of: a hit that they do
-not hold is not shown, so a document changes at once although the server takes its objects one by one. With exact statistics
-(`statistics.py`) they also score the lexical hits, so that scores equal the embedded index's at any moment.
+not hold is not shown, so a document changes at once although the server takes its objects one by one. A server counts replaced
+objects in its statistics until it compacts its files, minutes later; where its scores show that, the rows score the lexical hits
+with exact statistics (`statistics.py`), so that scores equal the embedded index's at any moment.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,19 +24,21 @@ from weaviate.collections import CollectionAsync
 from weaviate.exceptions import WeaviateInsertManyAllFailedError, WeaviateQueryError
 from weaviate.util import generate_uuid5
 
-from knowledge.bm25 import SCORE_DIGITS
-from knowledge.documents import Audience, ChunkId, DocumentId
+from knowledge.bm25 import SCORE_DIGITS, FieldStatistics
+from knowledge.documents import ChunkId, DocumentId
 from knowledge.errors import IndexAway, IndexUnavailable, NothingIndexed
 from knowledge.ports import Database, GenerationId, Hit, IndexEntry, IndexQuery, Legs
 from knowledge.settings import IndexSettings
 from knowledge.stores import statistics
 from knowledge.stores.connection import BULK_TIMEOUT_S, QUESTION_TIMEOUT_S, Connection
-from knowledge.stores.rows import IndexRows
+from knowledge.stores.rows import Field, IndexRows
 
 logger = logging.getLogger(__name__)
 
 TIE_SLACK = 20  # hits asked for beyond the limit: the server breaks ties its own way
 SEARCHES = 4  # a search that met a change of the generation or of a document is made again
+SAMPLED = 5  # best hits of a lexical leg whose score is worked out again, and the last one
+SAME_SCORE = 5e-6  # relative; the server reckons in single precision. One object too many among 50,000 shows
 STREAMED_FROM = 200  # objects; a stream takes a second to close, below that one request is quicker
 DELETED_TOGETHER = 50  # documents whose old objects one request deletes
 WATCH_PAUSE_S = 1.0  # between two looks whether the server still lives while it takes objects
@@ -43,11 +47,11 @@ PAGE = 500  # objects read at a time
 
 @dataclass(frozen=True)
 class _Found:
-    """What the server found: chunks of the lexical legs, and chunks with their cosine."""
+    """What the server found: the chunks of each leg with its score, best first."""
 
     generation: GenerationId
-    stems: Sequence[ChunkId]
-    grams: Sequence[ChunkId]
+    stems: Mapping[ChunkId, float]
+    grams: Mapping[ChunkId, float]
     dense: Mapping[ChunkId, float]
 
     @property
@@ -132,10 +136,11 @@ class WeaviateIndex:
                     continue
                 if self._rows.is_behind(session, found.generation):
                     raise IndexAway(self._url, "it is being brought up to date")
-                rows = self._rows.texts(session, found.generation, list(found.chunks))
-                if remaining and rows.keys() != found.chunks:
+                audiences = self._rows.audiences(session, found.generation, list(found.chunks))
+                if remaining and audiences.keys() != found.chunks:
                     continue  # a document was being replaced
-                return self._legs(session, query, found, rows)
+                readable = {chunk for chunk, audience in audiences.items() if audience & query.audience}
+                return self._legs(session, query, found, readable)
         raise IndexAway(self._url, "it is being rebuilt again and again")
 
     def close(self) -> None:
@@ -153,22 +158,41 @@ class WeaviateIndex:
             statistics.add(session, generation, after - before)
             self._rows.mark_behind(session, generation, list(documents), is_behind)
 
-    def _legs(
-        self, session: Session, query: IndexQuery, found: _Found, rows: Mapping[ChunkId, tuple[Audience, str, str]]
-    ) -> Legs:
-        of_stems, of_grams = statistics.of_fields(session, found.generation, [*query.stems, *query.counted], query.grams)
-        readable = {chunk: row for chunk, row in rows.items() if row[0] & query.audience}
-        stems = {c: of_stems.score(query.stems, readable[c][1].split()) for c in found.stems if c in readable}
-        grams = {c: of_grams.score(query.grams, readable[c][2].split()) for c in found.grams if c in readable}
-        dense = {chunk: cosine for chunk, cosine in found.dense.items() if chunk in readable}
+    def _legs(self, session: Session, query: IndexQuery, found: _Found, readable: set[ChunkId]) -> Legs:
+        generation = found.generation
+        of_stems, of_grams = statistics.of_fields(session, generation, [*query.stems, *query.counted], query.grams)
+        stems, grams, dense = (_only(leg, readable) for leg in (found.stems, found.grams, found.dense))
         return Legs(
-            found.generation,
+            generation,
             of_stems.size,
             {stem: of_stems.frequencies[stem] for stem in query.counted},
-            _best(stems, query.limit),
-            _best(grams, query.limit),
+            _best(self._checked(session, generation, "stems", query.stems, of_stems, stems), query.limit),
+            _best(self._checked(session, generation, "grams", query.grams, of_grams, grams), query.limit),
             _best(dense, query.limit),
         )
+
+    def _checked(
+        self,
+        session: Session,
+        generation: GenerationId,
+        field: Field,
+        asked: Sequence[str],
+        exact: FieldStatistics,
+        scores: Mapping[ChunkId, float],
+    ) -> Mapping[ChunkId, float]:
+        """The scores, made anew where a sample of them shows that the server counts objects that are gone.
+
+        Such an object counts in the number of chunks and their mean length, so that it moves every score.
+        """
+
+        def scored(chunks: Sequence[ChunkId]) -> dict[ChunkId, float]:
+            terms = self._rows.terms(session, generation, field, chunks)
+            return {chunk: exact.score(asked, terms[chunk]) for chunk in chunks}
+
+        chunks = list(scores)
+        sample = scored([*chunks[:SAMPLED], *chunks[-1:]])
+        is_exact = all(math.isclose(scores[chunk], score, rel_tol=SAME_SCORE) for chunk, score in sample.items())
+        return scores if is_exact else scored(chunks)
 
     # Work on the server
 
@@ -183,7 +207,7 @@ class WeaviateIndex:
             raise NothingIndexed
         collection = client.collections.use(self._collection_name(generation))
         if not query.audience:  # no filter would find everything
-            return _Found(generation, [], [], {})
+            return _Found(generation, {}, {}, {})
         readable = Filter.by_property("audience").contains_any(sorted(query.audience))
         limit = query.limit + TIE_SLACK
         legs = (
@@ -197,7 +221,7 @@ class WeaviateIndex:
             if "could not find class" in str(err):
                 raise _Swapped from err
             raise
-        return _Found(generation, [*stems], [*grams], dense)
+        return _Found(generation, stems, grams, dense)
 
     async def _create(self, generation: GenerationId, client: WeaviateAsyncClient) -> None:
         """An empty collection, in place of one that a database of the past left under this number."""
@@ -295,13 +319,14 @@ class WeaviateIndex:
 
 async def _lexical(
     collection: CollectionAsync[Any, Any], name: str, terms: Sequence[str], readable: Any, limit: int
-) -> list[ChunkId]:
+) -> dict[ChunkId, float]:
     if not terms:
-        return []
+        return {}
     result = await collection.query.bm25(
-        " ".join(terms), query_properties=[name], limit=limit, filters=readable, return_properties=["chunk"]
-    )
-    return [ChunkId(int(found.properties["chunk"])) for found in result.objects]
+        " ".join(terms), query_properties=[name], limit=limit, filters=readable, return_properties=["chunk"],
+        return_metadata=MetadataQuery(score=True),
+    )  # fmt: skip
+    return {ChunkId(int(found.properties["chunk"])): found.metadata.score or 0.0 for found in result.objects}
 
 
 async def _dense(collection: CollectionAsync[Any, Any], query: IndexQuery, readable: Any, limit: int) -> dict[ChunkId, float]:
@@ -362,6 +387,10 @@ def _outdated(document: DocumentId, entries: Sequence[IndexEntry]) -> Any:
     if not entries:
         return of_document
     return of_document & Filter.by_property("chunk").less_than(min(int(entry.chunk_id) for entry in entries))
+
+
+def _only(scores: Mapping[ChunkId, float], readable: set[ChunkId]) -> dict[ChunkId, float]:
+    return {chunk: score for chunk, score in scores.items() if chunk in readable}
 
 
 def _best(scores: Mapping[ChunkId, float], limit: int) -> list[Hit]:
