@@ -16,6 +16,7 @@ from bot.main import Knowledge, build_knowledge, open_database
 from bot.settings import Settings, load
 from bot.sources import Sources
 from knowledge.documents import EVERYONE
+from knowledge.retrieval import STALE_RETRIES
 from tests.fakes import HashingEmbedder
 
 ALL = frozenset({EVERYONE})
@@ -88,13 +89,24 @@ def state(knowledge: Knowledge) -> dict[str, object]:
 
 
 def parts(knowledge: Knowledge, page: int) -> Iterator[tuple[int, int, int]]:
-    """(version, part, of) of everything that a question about the page finds of it."""
+    """(version, part, of) of everything that the index shows of the page: its chunks alone hold the word `page7`."""
     if knowledge.index.live_generation() is None:
         return
-    for passage in knowledge.retriever.retrieve(f"page{page}", ALL).passages:
-        if passage.document.location == f"page-{page}.md":
-            words = passage.chunk.text.split()
-            yield int(words[2]), int(words[4]), int(words[6])
+    for location, text in found(knowledge, f"page{page}"):
+        assert location == f"page-{page}.md"
+        words = text.split()
+        yield int(words[2]), int(words[4]), int(words[6])
+
+
+def found(knowledge: Knowledge, word: str) -> list[tuple[str, str]]:
+    """(location, text) of the chunks with the word; searched for again when some were replaced before they were read."""
+    embedding = knowledge.embedder.embed([word])[0]
+    for _ in range(STALE_RETRIES):
+        hits = knowledge.retriever.search_legs(word, embedding, ALL).stems
+        chunks = knowledge.catalogue.chunks([hit.chunk_id for hit in hits])
+        if len(chunks) == len(hits):
+            break
+    return [(document.location, chunk.text) for document, chunk in chunks.values()]
 
 
 if __name__ == "__main__":
