@@ -54,8 +54,9 @@ fuzz: $(READY)  ## fuzzes each parser for FUZZ_SECONDS (600) and keeps what it l
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements/fuzz.txt
 	for kind in markdown html text pdf docx; do $(BIN)/python -m tests.fuzz $$kind $(FUZZ_SECONDS) || exit 1; done
 
-faults: $(READY)  ## kills ingestion and reindexing at a hundred random moments while somebody asks
+faults: $(READY) services  ## kills ingestion, reindexing and the index's server at random moments while somebody asks
 	KILLS=50 $(BIN)/python -m pytest -s tests/journeys/test_kills.py
+	KILLS=20 $(BIN)/python -m pytest -s tests/knowledge/test_weaviate_kills.py
 
 .venv-benchmarks/ready: requirements/benchmarks.txt $(READY)
 	$(BIN)/uv venv --quiet --clear .venv-benchmarks

@@ -16,7 +16,7 @@ from bot.main import Knowledge, build_knowledge, open_database
 from bot.settings import Settings, load
 from bot.sources import Sources
 from knowledge.documents import EVERYONE
-from knowledge.retrieval import STALE_RETRIES
+from knowledge.retrieval import STALE_RETRIES, index_query
 from tests.fakes import HashingEmbedder
 
 ALL = frozenset({EVERYONE})
@@ -36,6 +36,7 @@ def main(task: str, *arguments: str) -> None:
         case _:
             result = write(task, settings, knowledge, *arguments)
     sys.stdout.write(json.dumps(result) + "\n")
+    knowledge.index.close()
     database.close()
 
 
@@ -102,7 +103,7 @@ def found(knowledge: Knowledge, word: str) -> list[tuple[str, str]]:
     """(location, text) of the chunks with the word; searched for again when some were replaced before they were read."""
     embedding = knowledge.embedder.embed([word])[0]
     for _ in range(STALE_RETRIES):
-        hits = knowledge.retriever.search_legs(word, embedding, ALL).stems
+        hits = knowledge.index.search(index_query(word, embedding, ALL)).stems
         chunks = knowledge.catalogue.chunks([hit.chunk_id for hit in hits])
         if len(chunks) == len(hits):
             break

@@ -61,6 +61,7 @@ def test_an_answer_as_json_has_its_values(timbre: Callable[..., Run], company: P
 
     assert set(answer) == {
         "outcome", "text", "citations", "exchange_id", "release", "model", "signal", "wording", "timings",
+        "reduced_search",
     }  # fmt: skip
     assert (answer["outcome"], answer["wording"]) == ("answered", "")
     assert answer["text"].startswith("> Full-time employees get 27 days of annual leave. [1]")

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
+from knowledge.settings import IndexSettings
+
 KILLS = int(os.environ.get("KILLS", "5"))
 PAGES, PARTS = 70, 4  # 280 texts at first: enough for worker processes to embed
 ROOT = Path(__file__).parents[2]
-
-INDEXES: dict[str, dict[str, str]] = {"embedded": {}}
-"""The settings of an index under test; one line more tests one index more."""
 
 
 class Company:
@@ -74,9 +73,15 @@ class Company:
         (self.docs / f"page-{page}.md").write_text("\n\n".join([f"# Page {page}", *sections]))
 
 
-@pytest.fixture(params=sorted(INDEXES))
+@pytest.fixture(params=["embedded", pytest.param("weaviate", marks=pytest.mark.service)])
 def company(request: pytest.FixtureRequest, tmp_path: Path) -> Company:
-    return Company(tmp_path, INDEXES[request.param])
+    """On an index of each kind, chosen by the environment of its processes."""
+    if request.param == "embedded":
+        return Company(tmp_path, {})
+    settings: IndexSettings = request.getfixturevalue("weaviate_settings")
+    chosen = {"KIND": "weaviate", "URL": settings.url, "GRPC_PORT": str(settings.grpc_port), "NAME": settings.name}
+    index = {f"TIMBRE_INDEX__{name}": value for name, value in chosen.items()}
+    return Company(tmp_path, index | {"TIMBRE_INDEX__API_KEY": settings.api_key.get_secret_value()})
 
 
 def kill_again_and_again(company: Company, task: str, kills: int) -> None:
