@@ -1,6 +1,7 @@
 """Ranking above the index (pure): fusion of the legs, and idf-weighted MaxSim of question tokens over passage tokens."""
 
 from collections.abc import Mapping, Sequence
+from unicodedata import category
 
 import numpy as np
 
@@ -52,11 +53,16 @@ def token_words(text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
 def _word_around(text: str, start: int, end: int) -> str:
     if not any(char.isalnum() for char in text[start:end]):
         return text[start:end]  # punctuation stands for itself, or the final "?" would weigh as much as the word before it
-    while start > 0 and text[start - 1].isalnum():
+    while start > 0 and _is_of_word(text[start - 1]):
         start -= 1
-    while end < len(text) and text[end].isalnum():
+    while end < len(text) and _is_of_word(text[end]):
         end += 1
     return text[start:end].casefold()
+
+
+def _is_of_word(char: str) -> bool:
+    """Letters and digits, and the marks that many scripts write vowels with."""
+    return char.isalnum() or category(char).startswith("M")
 
 
 def weigh_tokens(token_words_: Sequence[str], idf: Mapping[str, float]) -> Floats:

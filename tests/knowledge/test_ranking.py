@@ -59,6 +59,7 @@ def test_reranking_breaks_ties_by_chunk_id() -> None:
 
 def test_a_token_stands_for_the_whole_word_that_it_is_a_piece_of() -> None:
     assert token_words("Reimbursement?", [(0, 2), (2, 13), (13, 14)]) == ["reimbursement", "reimbursement", "?"]
+    assert token_words("छुट्टी कब?", [(0, 2), (7, 9)]) == ["छुट्टी", "कब"]
 
 
 def test_the_pieces_of_a_word_share_its_weight_and_stop_words_and_marks_count_by_the_mean() -> None:
