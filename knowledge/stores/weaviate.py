@@ -2,14 +2,14 @@
 
 Beside the server's objects the same entries stand in SQL (`rows.py`). They say what a generation consists of: a hit that they do
 not hold is not shown, so a document changes at once although the server takes its objects one by one. A server counts replaced
-objects in its statistics until it compacts its files, minutes later; where its scores show that, the rows score the lexical hits
-with exact statistics (`statistics.py`), so that scores equal the embedded index's at any moment.
+objects in its statistics until it compacts its files, minutes later; where its scores show that, it is asked for more hits, and
+the rows score them with exact statistics (`statistics.py`), so that hits equal the embedded index's at any moment.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,7 +36,8 @@ from knowledge.stores.rows import Field, IndexRows
 logger = logging.getLogger(__name__)
 
 TIE_SLACK = 20  # hits asked for beyond the limit: the server breaks ties its own way
-SEARCHES = 4  # a search that met a change of the generation or of a document is made again
+SEARCHES = 5  # a search that met a change of the generation or of a document is made again
+DRIFT_FACTOR = 4  # times the limit are asked for where the server's scores, and so its choice, have drifted
 SAMPLED = 5  # best hits of a lexical leg whose score is worked out again, and the last one
 SAME_SCORE = 5e-6  # relative; the server reckons in single precision. One object too many among 50,000 shows
 STREAMED_FROM = 200  # objects; a stream takes a second to close, below that one request is quicker
@@ -126,9 +127,10 @@ class WeaviateIndex:
             after = page[-1].uuid
 
     def search(self, query: IndexQuery) -> Legs:
+        limit, has_drifted = query.limit + TIE_SLACK, False
         for remaining in reversed(range(SEARCHES)):
             try:
-                found = self._connection.run(partial(self._ask, query))
+                found = self._connection.run(partial(self._ask, query, limit))
             except _Swapped:
                 continue
             with self._database.reading() as session:
@@ -140,7 +142,9 @@ class WeaviateIndex:
                 if remaining and audiences.keys() != found.chunks:
                     continue  # a document was being replaced
                 readable = {chunk for chunk, audience in audiences.items() if audience & query.audience}
-                return self._legs(session, query, found, readable)
+                if legs := self._legs(session, query, found, readable, has_drifted or not remaining):
+                    return legs
+                limit, has_drifted = DRIFT_FACTOR * query.limit, True
         raise IndexAway(self._url, "it is being rebuilt again and again")
 
     def close(self) -> None:
@@ -158,41 +162,36 @@ class WeaviateIndex:
             statistics.add(session, generation, after - before)
             self._rows.mark_behind(session, generation, list(documents), is_behind)
 
-    def _legs(self, session: Session, query: IndexQuery, found: _Found, readable: set[ChunkId]) -> Legs:
-        generation = found.generation
-        of_stems, of_grams = statistics.of_fields(session, generation, [*query.stems, *query.counted], query.grams)
+    def _legs(self, session: Session, query: IndexQuery, found: _Found, readable: set[ChunkId], has_drifted: bool) -> Legs | None:
+        """The hits of readable chunks, with lexical scores made here if the server drifts; none if that shows only now."""
+        of_stems, of_grams = statistics.of_fields(session, found.generation, [*query.stems, *query.counted], query.grams)
         stems, grams, dense = (_only(leg, readable) for leg in (found.stems, found.grams, found.dense))
+        score_stems = partial(self._scored, session, found.generation, "stems", query.stems, of_stems)
+        score_grams = partial(self._scored, session, found.generation, "grams", query.grams, of_grams)
+        if has_drifted:
+            stems, grams = score_stems([*stems]), score_grams([*grams])
+        elif not (_is_exact(stems, score_stems) and _is_exact(grams, score_grams)):
+            return None
         return Legs(
-            generation,
+            found.generation,
             of_stems.size,
             {stem: of_stems.frequencies[stem] for stem in query.counted},
-            _best(self._checked(session, generation, "stems", query.stems, of_stems, stems), query.limit),
-            _best(self._checked(session, generation, "grams", query.grams, of_grams, grams), query.limit),
+            _best(stems, query.limit),
+            _best(grams, query.limit),
             _best(dense, query.limit),
         )
 
-    def _checked(
+    def _scored(
         self,
         session: Session,
         generation: GenerationId,
         field: Field,
         asked: Sequence[str],
         exact: FieldStatistics,
-        scores: Mapping[ChunkId, float],
-    ) -> Mapping[ChunkId, float]:
-        """The scores, made anew where a sample of them shows that the server counts objects that are gone.
-
-        Such an object counts in the number of chunks and their mean length, so that it moves every score.
-        """
-
-        def scored(chunks: Sequence[ChunkId]) -> dict[ChunkId, float]:
-            terms = self._rows.terms(session, generation, field, chunks)
-            return {chunk: exact.score(asked, terms[chunk]) for chunk in chunks}
-
-        chunks = list(scores)
-        sample = scored([*chunks[:SAMPLED], *chunks[-1:]])
-        is_exact = all(math.isclose(scores[chunk], score, rel_tol=SAME_SCORE) for chunk, score in sample.items())
-        return scores if is_exact else scored(chunks)
+        chunks: Sequence[ChunkId],
+    ) -> dict[ChunkId, float]:
+        terms = self._rows.terms(session, generation, field, chunks)
+        return {chunk: exact.score(asked, terms[chunk]) for chunk in chunks}
 
     # Work on the server
 
@@ -200,7 +199,7 @@ class WeaviateIndex:
         alias = await client.alias.get(alias_name=self._name)
         return self._generation_of(alias.collection) if alias else None
 
-    async def _ask(self, query: IndexQuery, client: WeaviateAsyncClient) -> _Found:
+    async def _ask(self, query: IndexQuery, limit: int, client: WeaviateAsyncClient) -> _Found:
         """The hits of all legs in the generation that the alias names now."""
         generation = await self._aliased(client)
         if generation is None:
@@ -209,7 +208,6 @@ class WeaviateIndex:
         if not query.audience:  # no filter would find everything
             return _Found(generation, {}, {}, {})
         readable = Filter.by_property("audience").contains_any(sorted(query.audience))
-        limit = query.limit + TIE_SLACK
         legs = (
             _lexical(collection, "stems", query.stems, readable, limit),
             _lexical(collection, "grams", query.grams, readable, limit),
@@ -387,6 +385,15 @@ def _outdated(document: DocumentId, entries: Sequence[IndexEntry]) -> Any:
     if not entries:
         return of_document
     return of_document & Filter.by_property("chunk").less_than(min(int(entry.chunk_id) for entry in entries))
+
+
+def _is_exact(scores: Mapping[ChunkId, float], score: Callable[[Sequence[ChunkId]], Mapping[ChunkId, float]]) -> bool:
+    """Whether a sample of the server's scores is right. An object that is gone, but still counted, moves every score: it
+    counts in the number of chunks and in their mean length.
+    """
+    chunks = list(scores)
+    sample = score([*chunks[:SAMPLED], *chunks[-1:]])
+    return all(math.isclose(scores[chunk], right, rel_tol=SAME_SCORE) for chunk, right in sample.items())
 
 
 def _only(scores: Mapping[ChunkId, float], readable: set[ChunkId]) -> dict[ChunkId, float]:
