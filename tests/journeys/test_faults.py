@@ -61,6 +61,11 @@ def many_pages(folder: Path) -> Path:
     return folder
 
 
+def listen_to_ctrl_c() -> None:
+    """A shell that runs the tests in the background has told them, and all that they start, to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_conversation_goes_on_after_any_line(home: Path) -> None:
     lines = {
         b"x" * 1_000_000: "1,000,000 characters",
@@ -145,7 +150,9 @@ def test_output_that_nobody_reads_any_more_ends_the_command_silently(home: Path)
 def test_ctrl_c_leaves_a_chat_that_waits_for_a_line(home: Path) -> None:
     command, pipe = [str(TIMBRE), "chat"], subprocess.PIPE
 
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment(home)) as chat:
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment(home), preexec_fn=listen_to_ctrl_c
+    ) as chat:
         assert chat.stdin and chat.stdout and chat.stderr
         assert chat.stdout.readline().startswith("Ask anything")
         chat.stdin.write(f"{QUESTION}\n")
@@ -168,8 +175,9 @@ def test_ctrl_c_ends_a_long_command_and_the_next_run_completes_it(home: Path, tm
     command = [task, str(pages)] if task == "ingest" else [task]
 
     with subprocess.Popen(
-        [str(TIMBRE), *command], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
+        [str(TIMBRE), *command], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=listen_to_ctrl_c,
+    ) as run:  # fmt: skip
         assert run.stderr
         run.stderr.read(1)  # the first line of progress
         run.send_signal(signal.SIGINT)
