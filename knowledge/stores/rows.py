@@ -51,7 +51,7 @@ class IndexRows:
     def replace(self, session: Session, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]]) -> None:
         """Puts the entries in place of the documents' rows. Raises IndexUnavailable when the generation is gone."""
         if session.get(GenerationRow, generation) is None:
-            raise _gone(generation)
+            raise gone(generation)
         for part in in_slices(list(documents)):
             of_part = (col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.document_id).in_(part))
             session.exec(delete(IndexEntryRow).where(*of_part))
@@ -73,7 +73,7 @@ class IndexRows:
         """Makes the generation live and drops all others. Raises IndexUnavailable when it is gone."""
         row = session.get(GenerationRow, generation)
         if row is None:
-            raise _gone(generation)
+            raise gone(generation)
         row.state = "live"
         others = select(GenerationRow.id).where(col(GenerationRow.id) != generation)
         session.exec(delete(IndexEntryRow).where(col(IndexEntryRow.generation_id).in_(others)))
@@ -138,7 +138,8 @@ def _of_chunks(generation: GenerationId, chunks: Sequence[ChunkId]) -> tuple[Col
     return col(IndexEntryRow.generation_id) == generation, col(IndexEntryRow.chunk_id).in_(chunks)
 
 
-def _gone(generation: GenerationId) -> IndexUnavailable:
+def gone(generation: GenerationId) -> IndexUnavailable:
+    """What is raised for a generation that another process has dropped."""
     return IndexUnavailable(f"Index generation {generation} is gone; run `timbre reindex` again.")
 
 

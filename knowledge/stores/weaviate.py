@@ -31,7 +31,7 @@ from knowledge.ports import Database, GenerationId, Hit, IndexEntry, IndexQuery,
 from knowledge.settings import IndexSettings
 from knowledge.stores import statistics
 from knowledge.stores.connection import BULK_TIMEOUT_S, QUESTION_TIMEOUT_S, Connection
-from knowledge.stores.rows import Field, IndexRows
+from knowledge.stores.rows import Field, IndexRows, gone
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class WeaviateIndex:
     def activate(self, generation: GenerationId) -> None:
         with self._database.reading() as session:
             if not self._rows.holds(session, generation):
-                raise IndexUnavailable(f"Index generation {generation} is gone; run `timbre reindex` again.")
+                raise gone(generation)
         self._connection.run(partial(self._point, generation), BULK_TIMEOUT_S)
         with self._database.writing() as session:
             self._rows.activate(session, generation)
@@ -282,7 +282,7 @@ class WeaviateIndex:
     async def _point(self, generation: GenerationId, client: WeaviateAsyncClient) -> None:
         name = self._collection_name(generation)
         if not await client.collections.exists(name):
-            raise IndexUnavailable(f"Index generation {generation} is gone; run `timbre reindex` again.")
+            raise gone(generation)
         if not await client.alias.update(alias_name=self._name, new_target_collection=name):
             await client.alias.create(alias_name=self._name, target_collection=name)
 

@@ -121,6 +121,12 @@ def of_whole_pages(texts: set[str]) -> str:
     return f"mixed: {mixed}" if mixed else "nothing found" if not texts else ""
 
 
+def difference_from_now(library: Library) -> Callable[[set[str]], str]:
+    """What is wrong with the passages found, if they are others than those found now."""
+    expected = {p.chunk.text for p in library.retriever.retrieve("edition alpha", READERS, limit=30).passages}
+    return lambda texts: "" if texts == expected else f"other passages: {texts ^ expected}"
+
+
 def is_whole(library: Library) -> bool:
     """The index and its copy hold exactly what the catalogue does."""
     assert isinstance(library.index, FallbackIndex)
@@ -145,11 +151,7 @@ def test_a_server_killed_while_it_takes_documents(library: Library, server: Weav
 
 def test_a_server_killed_while_it_is_asked(library: Library, server: WeaviateServer, tmp_path: Path) -> None:
     library.ingest(write(tmp_path / "docs", edition=0))
-    expected = {p.chunk.text for p in library.retriever.retrieve("edition alpha", READERS, limit=30).passages}
-    rng = Random(2)
-
-    def differs(texts: set[str]) -> str:
-        return "" if texts == expected else f"other passages: {texts ^ expected}"
+    differs, rng = difference_from_now(library), Random(2)
 
     with Asker(library, differs) as asker, Asker(library, differs) as other:
         for _ in range(KILLS):
@@ -164,11 +166,7 @@ def test_a_server_killed_while_it_is_asked(library: Library, server: WeaviateSer
 
 def test_a_server_killed_while_generations_are_swapped(library: Library, server: WeaviateServer, tmp_path: Path) -> None:
     library.ingest(write(tmp_path / "docs", edition=0))
-    expected = {p.chunk.text for p in library.retriever.retrieve("edition alpha", READERS, limit=30).passages}
-    rng = Random(3)
-
-    def differs(texts: set[str]) -> str:
-        return "" if texts == expected else f"other passages: {texts ^ expected}"
+    differs, rng = difference_from_now(library), Random(3)
 
     with Asker(library, differs) as asker:
         for _ in range(KILLS):
