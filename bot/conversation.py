@@ -49,13 +49,20 @@ def turns(history: Iterable[Sequence[str]]) -> list[Turn]:
 
 @dataclass(frozen=True)
 class Question:
-    """The text to answer, the recent turns that give it meaning (oldest first) and who will see the answer."""
+    """The text to answer, the recent turns that give it meaning (oldest first) and who will see the answer.
+
+    `sources` are the only ones to look in, besides approved corrections; empty: all. `conversation` names the thread that it
+    was asked in; `is_private` says that not everybody of the workspace may see question and answer.
+    """
 
     text: str
     audience: Audience
     history: Sequence[Turn] = ()
     asked_by: str = ""
     channel: str = ""
+    sources: Sequence[str] = ()
+    conversation: str = ""
+    is_private: bool = False
 
 
 @dataclass(frozen=True)

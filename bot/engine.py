@@ -5,6 +5,7 @@ import logging
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -77,7 +78,13 @@ class AnswerEngine:
         self._ask_whom = ask_whom
 
     async def answer(self, question: Question, on_text: OnText = silent) -> Exchange:
-        """The stored exchange. `on_text` gets the answer's text in pieces, none of which is taken back.
+        """The stored exchange; see `compose`."""
+        exchange = await self.compose(question, on_text)
+        await asyncio.to_thread(self._exchanges.add, exchange)
+        return exchange
+
+    async def compose(self, question: Question, on_text: OnText = silent) -> Exchange:
+        """The exchange, not stored yet. `on_text` gets the answer's text in pieces, none of which is taken back.
 
         Raises CommandRejected when the question cannot be asked, KnowledgeError or BotError when the world failed.
         """
@@ -88,7 +95,6 @@ class AnswerEngine:
         if not exchange.answer.wording:
             on_text(exchange.answer.text)
         exchange.timings_s["total"] = time.perf_counter() - started
-        await asyncio.to_thread(self._exchanges.add, exchange)
         logger.info("exchange %s %s signal %.2f", exchange.id, exchange.answer.outcome, exchange.signal)
         return exchange
 
@@ -202,4 +208,4 @@ def failure(err: Exception) -> str:
 
 def _replaced(question: Question, text: str) -> Question:
     history = [Turn(turn.speaker, _CONTROL.sub("", turn.text)) for turn in question.history]
-    return Question(text, question.audience, history, question.asked_by, question.channel)
+    return replace(question, text=text, history=history)

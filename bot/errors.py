@@ -4,6 +4,8 @@ BotError
 ├── CommandRejected       the person asked wrongly; the text is meant for them
 ├── SettingsInvalid       a setting is unknown or has a wrong value
 ├── DatabaseUnavailable   the database cannot be opened or used
+├── PlatformUnavailable   a chat platform cannot be reached now; the same call may work later
+├── DeliveryRefused       a chat platform refuses what we send, and will again
 └── ModelUnavailable      the language model cannot be loaded or reached
 """
 
@@ -29,3 +31,18 @@ class DatabaseUnavailable(BotError):
 
 class ModelUnavailable(BotError):
     """The language model cannot be loaded or reached."""
+
+
+class PlatformUnavailable(BotError):
+    """A chat platform cannot be reached now. `retry_after_s`: how long it asks us to wait, 0 when it does not say."""
+
+    def __init__(self, platform: str, reason: str, retry_after_s: float = 0) -> None:
+        super().__init__(f"{platform} cannot be reached: {reason}.")
+        self.retry_after_s = retry_after_s
+
+
+class DeliveryRefused(BotError):
+    """A chat platform refuses what we send, and will refuse it again."""
+
+    def __init__(self, platform: str, reason: str) -> None:
+        super().__init__(f"{platform} refuses: {reason}.")

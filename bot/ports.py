@@ -1,10 +1,11 @@
-"""What the conversation needs of others: passages, and a language model."""
+"""What the conversation needs of others: passages, a language model, and platforms that carry messages."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.conversation import ChatMessage, ReleaseId
+from bot.messages import Delivery, DeliveryKey, IncomingMessage, PersonId, Place, Viewers
 from knowledge.documents import Audience
 from knowledge.retrieval import Retrieval
 
@@ -44,3 +45,60 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Frees what the model holds."""
+
+
+class ReplyStream(Protocol):
+    """An answer that people see grow. What it cannot show now is shown by the delivery that ends it: it never raises."""
+
+    async def append(self, text: str) -> None: ...
+
+
+class ChatPlatform(Protocol):
+    """Carries messages between people and the bot. What arrives goes to `bot.front_desk.FrontDesk`.
+
+    Raises PlatformUnavailable (temporary: the same call may work later) or DeliveryRefused (it never will) where said.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word that ids begin with: slack, discord, console."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages of people reach us at this moment."""
+
+    async def run(self) -> None:
+        """Connects, and hands over what arrives until it is cancelled; connections that end are made again.
+
+        Raises PlatformUnavailable when a new start is needed, DeliveryRefused when the tokens are no good.
+        """
+
+    async def viewers(self, place: Place) -> Viewers:
+        """Who sees what is written there, at most five minutes old. Raises both."""
+
+    async def show_working(self, message: IncomingMessage) -> None:
+        """Lets the asker see that the answer is being made. Never raises."""
+
+    async def open_stream(
+        self, key: DeliveryKey, message: IncomingMessage, on_posted: Callable[[str], Awaitable[None]]
+    ) -> ReplyStream | None:
+        """A message below `message` that grows; `on_posted` is told its id before text is shown. None: not now."""
+
+    async def deliver(self, delivery: Delivery, *, draft: str = "", is_retry: bool = False) -> Sequence[str]:
+        """Sends it, and gives the ids of the messages that now show it; none where only the person sees it.
+
+        `draft` is the message of a stream that this delivery ends; on a retry, what an earlier try has sent is found and not
+        sent again. Raises both.
+        """
+
+    async def missed(self, place: Place, after: str) -> Sequence[IncomingMessage]:
+        """What people wrote to the bot there after the message with that id, oldest first. Raises both."""
+
+    async def is_answered(self, message: IncomingMessage) -> bool:
+        """Whether somebody but its author has written below the message. Raises both."""
+
+    async def name_of(self, person: PersonId) -> str:
+        """How people know that person; the id where that cannot be found out. Never raises."""
+
+    async def close(self) -> None:
+        """Takes nothing new in; calls that are under way are finished first."""

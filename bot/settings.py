@@ -44,6 +44,45 @@ class ModelSettings(BaseModel):
     timeout_s: float = Field(60.0, gt=0, description="Seconds after which a wording is given up and the quotes are sent")
 
 
+class ChatSettings(BaseModel):
+    """TIMBRE_CHAT__*: what holds for every platform."""
+
+    model_config = ConfigDict(extra="forbid")
+    first_admin: str = Field("", description="The first admin, such as slack:T1:U1 (`/timbre who-am-i` says your id)")
+    helpful_emoji: str = Field("👍 +1 thumbsup", description="Reactions that count as helpful, separated by spaces")
+    not_helpful_emoji: str = Field("👎 -1 thumbsdown", description="Reactions that count as not helpful, separated by spaces")
+    max_late_h: float = Field(24.0, gt=0, description="Hours after which a missed question is reported to admins, not answered")
+    max_turns: int = Field(30, ge=2, description="Answers in one thread at most; then a person has to take over")
+    workers: int = Field(4, ge=1, description="Questions that are answered at the same time")
+    health_port: int = Field(0, ge=0, le=65535, description="Port for /healthz and /readyz; 0: none")
+    health_host: str = Field("127.0.0.1", description="Address on which /healthz and /readyz listen")
+
+
+class SlackSettings(BaseModel):
+    """TIMBRE_SLACK__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    bot_token: SecretStr = Field(SecretStr(""), description="The bot's token, xoxb-...")
+    app_token: SecretStr = Field(SecretStr(""), description="The app-level token for Socket Mode, xapp-...")
+    signing_secret: SecretStr = Field(SecretStr(""), description="Checks requests in HTTP mode")
+    client_id: str = Field("", description="For installation in many workspaces (OAuth, HTTP mode)")
+    client_secret: SecretStr = Field(SecretStr(""), description="For installation in many workspaces (OAuth, HTTP mode)")
+    http_port: int = Field(0, ge=0, le=65535, description="Port for HTTP mode; 0: Socket Mode")
+    http_host: str = Field("127.0.0.1", description="Address on which HTTP mode listens")
+    api_url: str = Field("https://slack.com/api/", description="Slack's Web API")
+    support_group: str = Field("", description='The user group that "Ask a person" calls, such as S012345')
+
+
+class DiscordSettings(BaseModel):
+    """TIMBRE_DISCORD__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    token: SecretStr = Field(SecretStr(""), description="The bot's token")
+    api_url: str = Field("https://discord.com/api/v10", description="Discord's REST API")
+    gateway_url: str = Field("wss://gateway.discord.gg/", description="Discord's gateway")
+    support_role: str = Field("", description='The role that "Ask a person" calls, by its id')
+
+
 class Settings(BaseSettings):
     """All settings. Raises SettingsInvalid through `load`, with one line per mistake."""
 
@@ -63,6 +102,9 @@ class Settings(BaseSettings):
     ingestion: IngestionSettings = Field(default_factory=IngestionSettings)
     answer: AnswerSettings = Field(default_factory=AnswerSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
+    slack: SlackSettings = Field(default_factory=SlackSettings)
+    discord: DiscordSettings = Field(default_factory=DiscordSettings)
 
     @classmethod
     def settings_customise_sources(
@@ -173,7 +215,7 @@ def _problem(location: tuple[int | str, ...], message: str, value: object, file_
     name = ".".join(path) if where == SETTINGS_FILE else variable(path)
     if "Extra inputs" in message:
         return f"{name} in {where} is no setting. `timbre settings` lists them all."
-    shown = "(hidden)" if path[-1].endswith("key") else repr(value)
+    shown = "(hidden)" if path[-1].endswith(("key", "token", "secret")) else repr(value)
     message = message.removeprefix("Value error, ")
     return f"{name} in {where} has the wrong value {shown}: {message[:1].lower()}{message[1:]}."
 

@@ -49,7 +49,7 @@ class ExchangeStore:
 
     def add(self, exchange: Exchange) -> None:
         with self._database.writing() as session:
-            session.add(_row(exchange))
+            session.add(exchange_row(exchange))
 
     def get(self, exchange_id: ExchangeId) -> StoredExchange | None:
         with self._database.reading() as session:
@@ -108,7 +108,8 @@ def _audit(session: Session, actor: str, action: str, subject: str, details: dic
     session.add(AuditRow(at=datetime.now(UTC), actor=actor, action=action, subject=subject, details=details))
 
 
-def _row(exchange: Exchange) -> ExchangeRow:
+def exchange_row(exchange: Exchange) -> ExchangeRow:
+    """The exchange as it is stored, for whoever stores it together with something else."""
     question, answer = exchange.question, exchange.answer
     return ExchangeRow(
         id=exchange.id,
@@ -128,6 +129,8 @@ def _row(exchange: Exchange) -> ExchangeRow:
         is_small_talk=exchange.is_small_talk,
         dropped_sentences=exchange.dropped_sentences,
         is_reduced=exchange.is_reduced,
+        conversation=question.conversation,
+        is_private=question.is_private,
         messages=[{"role": m["role"], "content": m["content"]} for m in exchange.messages],
         passages=[_passage(passage) for passage in exchange.passages],
         quotes=[_quote(quote) for quote in exchange.quotes],

@@ -28,6 +28,8 @@ class ExchangeRow(SQLModel, table=True):
     is_small_talk: bool
     dropped_sentences: int
     is_reduced: bool = False
+    conversation: str = Field(default="", index=True)
+    is_private: bool = False
     messages: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
     passages: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     quotes: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
