@@ -5,7 +5,7 @@ import logging
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -50,6 +50,14 @@ def cleaned(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What an answer would come to. `audience` may read the page that meets the question best; None when there is none."""
+
+    outcome: Outcome
+    audience: Audience | None
+
+
 class AnswerEngine:
     """Turns questions into exchanges. Many questions may be answered at the same time.
 
@@ -78,13 +86,15 @@ class AnswerEngine:
         self._ask_whom = ask_whom
 
     async def answer(self, question: Question, on_text: OnText = silent) -> Exchange:
-        """The stored exchange; see `compose`."""
+        """The stored exchange; see `compose`. `on_text` gets the whole answer, also where no model words it."""
         exchange = await self.compose(question, on_text)
+        if not exchange.answer.wording:
+            on_text(exchange.answer.text)
         await asyncio.to_thread(self._exchanges.add, exchange)
         return exchange
 
     async def compose(self, question: Question, on_text: OnText = silent) -> Exchange:
-        """The exchange, not stored yet. `on_text` gets the answer's text in pieces, none of which is taken back.
+        """The exchange, not stored yet. `on_text` gets what a model words in pieces, none of which is taken back.
 
         Raises CommandRejected when the question cannot be asked, KnowledgeError or BotError when the world failed.
         """
@@ -92,8 +102,6 @@ class AnswerEngine:
         question = _replaced(question, cleaned(question.text))
         kind = small_talk.kind_of(question.text)
         exchange = await (self._chat(question, kind) if kind else self._look_up(question, on_text))
-        if not exchange.answer.wording:
-            on_text(exchange.answer.text)
         exchange.timings_s["total"] = time.perf_counter() - started
         logger.info("exchange %s %s signal %.2f", exchange.id, exchange.answer.outcome, exchange.signal)
         return exchange
@@ -108,6 +116,12 @@ class AnswerEngine:
         query, start = joined
         retrieval = await asyncio.to_thread(retrieve, query, question.audience)
         return (retrieval, start) if abstention.is_follow_up(by_itself, retrieval, start) else (by_itself, 0)
+
+    async def outlook(self, question: Question) -> Outlook:
+        """What an answer would come to, without making it."""
+        retrieval, _ = await self.find(replace(question, text=cleaned(question.text)))
+        outcome, _ = abstention.decide(retrieval, question.text)
+        return Outlook(outcome, retrieval.passages[0].document.audience if retrieval.passages else None)
 
     async def suggestions(self, audience: Audience) -> list[str]:
         """Questions that the documents can answer, each tried."""

@@ -5,7 +5,7 @@ make mentions and other syntax of their platform plain.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
@@ -71,7 +71,8 @@ class IncomingMessage:
     """What a person wrote, free of platform syntax (mentions of the bot taken out, links as text).
 
     `handle` is what the platform needs to answer a command privately (a response address, a token with its end); it is kept
-    with the message and given back in the `Delivery`.
+    with the message and given back in the `Delivery`. `is_threaded`: the answer hangs below the message as a thread, as it does
+    wherever a platform has threads; else it goes into the place itself. `is_late`: it was fetched, not delivered.
     """
 
     place: Place
@@ -81,6 +82,8 @@ class IncomingMessage:
     addressed: Addressed
     sent_at: datetime
     handle: Mapping[str, str] = field(default_factory=dict)
+    is_threaded: bool = True
+    is_late: bool = False
 
     @property
     def key(self) -> DeliveryKey:
@@ -88,8 +91,14 @@ class IncomingMessage:
         return DeliveryKey(":".join((self.place.platform, self.place.workspace, self.place.channel, self.id)))
 
     @property
-    def ref(self) -> MessageRef:
-        return MessageRef(self.place, self.id)
+    def answer_place(self) -> Place:
+        """Where the answer goes, and what is said there afterwards belongs to the same conversation."""
+        return replace(self.place, thread=self.id) if self.is_threaded and not self.place.thread else self.place
+
+    @property
+    def conversation(self) -> str:
+        """Names what belongs together; a command has a conversation of its own."""
+        return self.key if self.addressed is Addressed.COMMAND else self.answer_place.conversation
 
 
 class Control(StrEnum):
@@ -102,7 +111,7 @@ class Control(StrEnum):
     SHARE = "share"  # of an exchange answered privately: show it to the channel
     SHOW_REST = "show_rest"  # of an exchange: what its asker may read beyond the channel
     ASK = "ask"  # of a suggested question (the subject is its text)
-    CAPTURE = "capture"  # of an exchange: propose a person's reply as its correction
+    CAPTURE = "capture"  # of a person's reply (its delivery key): propose it as the correction of what it replies to
     PROPOSE = "propose"  # of an exchange: the form for a correction
     APPROVE = "approve"  # of a correction
     EDIT = "edit"  # of a correction; opens its form
@@ -113,7 +122,7 @@ class Control(StrEnum):
 
 @dataclass(frozen=True)
 class Button:
-    """`subject` is the id of what the control acts on: at most 60 characters."""
+    """`subject` is the id of what the control acts on: at most 80 characters."""
 
     control: Control
     subject: str
@@ -253,8 +262,8 @@ class FieldErrors:
     errors: Mapping[str, str]
 
 
-Response: TypeAlias = Notice | Form | FieldErrors | None
-"""What an action gives the person who acts; None: nothing to say (the result shows elsewhere)."""
+Response: TypeAlias = Notice | Reply | Form | FieldErrors | None
+"""What an action gives the person who acts, and nobody else; None: nothing to say (the result shows elsewhere)."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bot.conversation import ChatMessage, ReleaseId
@@ -87,12 +88,19 @@ class ChatPlatform(Protocol):
     async def deliver(self, delivery: Delivery, *, draft: str = "", is_retry: bool = False) -> Sequence[str]:
         """Sends it, and gives the ids of the messages that now show it; none where only the person sees it.
 
-        `draft` is the message of a stream that this delivery ends; on a retry, what an earlier try has sent is found and not
-        sent again. Raises both.
+        `draft` is the message of a stream that this delivery ends. On a retry, what an earlier try has sent is found and not
+        sent again; a message of ours that answers the same message and is none of these is a stream that broke off, and is ended
+        with this delivery. Raises both.
         """
 
-    async def missed(self, place: Place, after: str) -> Sequence[IncomingMessage]:
-        """What people wrote to the bot there after the message with that id, oldest first. Raises both."""
+    async def places(self) -> Sequence[Place]:
+        """The channels and direct conversations that the bot listens to, as far as the platform tells. Raises both."""
+
+    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+        """What people wrote to the bot there after the message with that id (empty: after that time), oldest first, as late.
+
+        In threads of the place too. Raises both.
+        """
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         """Whether somebody but its author has written below the message. Raises both."""

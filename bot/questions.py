@@ -35,6 +35,18 @@ _TO_OR_FOR = regex.compile(rf"(?<=\w )([24])(?= (?!(?:\p{{Ll}}+ ){{0,2}}{_UNIT}\
 _NUMBER_SIGN = regex.compile(r"\bthe #(?=\s)")
 
 
+_ASKS = regex.compile(
+    rf"^\W*(?:(?:hi|hello|hey|ok|so|and|but|please|quick question)\b[\s,:!.-]*)*(?:{_QUESTION_WORD}|any(?:one|body)|some(?:one|body)"
+    r"|does any|i (?:need|want|would like) to know|i(?:'m| am) (?:looking for|wondering))\b",
+    regex.I,
+)
+
+
+def is_question(text: str) -> bool:
+    """Whether something said to nobody in particular asks for an answer."""
+    return "?" in text or "？" in text or "؟" in text or bool(_ASKS.match(text))
+
+
 def spelled_out(text: str) -> str:
     """Chat shorthand in full ("n" and, "2 call" to call), since rare letters and digits would outweigh the real words.
 

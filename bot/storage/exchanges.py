@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from bot.conversation import Exchange, ExchangeId, Feedback, Quote, StandardAnswer
+from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, Quote, StandardAnswer
 from bot.storage.database import Database
 from bot.storage.tables import AuditRow, ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
+from bot.storage.times import utc
 from knowledge.documents import Audience, ChunkId, Passage
 
 
@@ -28,6 +29,19 @@ class StoredExchange:
     """Who may read the document quoted first; None when nothing was quoted."""
     standard_answer: str
     """The key of the standard answer that was given; empty when none was."""
+
+
+@dataclass(frozen=True)
+class PastExchange:
+    """What a conversation needs to remember of an exchange. `audience` are the groups whose documents it was made of."""
+
+    id: ExchangeId
+    asked_by: str
+    asked_at: datetime
+    question: str
+    answer: str
+    outcome: Outcome
+    audience: Audience
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,19 @@ class ExchangeStore:
         with self._database.reading() as session:
             row = session.get(ExchangeRow, exchange_id)
             return _stored(row) if row else None
+
+    def conversation(self, name: str, limit: int) -> list[PastExchange]:
+        """The newest exchanges of a conversation, oldest first."""
+        with self._database.reading() as session:
+            rows = select(ExchangeRow).where(ExchangeRow.conversation == name).order_by(col(ExchangeRow.asked_at).desc())
+            return [_past(row) for row in reversed(session.exec(rows.limit(limit)).all())]
+
+    def asked_by(self, person: str, limit: int) -> list[PastExchange]:
+        """A person's newest questions, newest first; small talk left out."""
+        with self._database.reading() as session:
+            where = (ExchangeRow.asked_by == person, col(ExchangeRow.is_small_talk).is_(False))
+            rows = select(ExchangeRow).where(*where).order_by(col(ExchangeRow.asked_at).desc())
+            return [_past(row) for row in session.exec(rows.limit(limit)).all()]
 
     def record(self, feedback: Feedback) -> None:
         """Puts the verdict in place of the person's earlier one; the audit keeps both."""
@@ -163,6 +190,13 @@ def _quote(quote: Quote) -> dict[str, Any]:
         "audience": sorted(document.audience),
         "standard_answer": document.location if document.is_standard_answer else "",
     }
+
+
+def _past(row: ExchangeRow) -> PastExchange:
+    audience = frozenset(row.audience)
+    return PastExchange(
+        ExchangeId(row.id), row.asked_by, utc(row.asked_at), row.question, row.text, Outcome(row.outcome), audience
+    )
 
 
 def _stored(row: ExchangeRow) -> StoredExchange:

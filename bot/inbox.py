@@ -1,0 +1,136 @@
+"""The durable way in: a message is committed under its key, then answered by a worker under a lease.
+
+Attempts rise before each try; after three the message is given up, and its asker and the admins are told. Knows nothing of
+what answering means: that is `respond`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from bot.conversation import Exchange
+from bot.messages import Delivery, IncomingMessage
+from bot.storage.intake import ClaimedMessage, IntakeStore
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=10)  # how long the messages of a process that died wait for another
+HEARTBEAT_S = 3.0
+POLL_S = 1.0
+MAX_ATTEMPTS = 3
+RETRY_AFTER = timedelta(seconds=2)
+FAULT_PAUSE_S = 1.0  # after a fault of the database
+
+
+@dataclass(frozen=True)
+class Responded:
+    """What answering came to; committed together with the end of the message. `wait_until`: not answered before then."""
+
+    deliveries: Sequence[Delivery] = ()
+    exchange: Exchange | None = None
+    wait_until: datetime | None = None
+
+
+Respond = Callable[[IncomingMessage, int], Awaitable[Responded]]
+"""(message, attempt from 1) -> what goes out. Raises when it could not be answered now."""
+GiveUp = Callable[[IncomingMessage, str], Awaitable[Sequence[Delivery]]]
+"""(message, id of the fault in the log) -> what its asker and the admins are told."""
+
+
+class Inbox:
+    """Takes messages in and has them answered by `workers` at a time."""
+
+    def __init__(
+        self, store: IntakeStore, respond: Respond, give_up: GiveUp, on_deliveries: Callable[[], None], workers: int
+    ) -> None:
+        self._store = store
+        self._respond = respond
+        self._give_up = give_up
+        self._on_deliveries = on_deliveries
+        self._workers = workers
+        self._owner = uuid4().hex
+        self._arrived = asyncio.Event()
+        self._is_stopping = False
+
+    async def put(self, message: IncomingMessage, available_at: datetime | None = None) -> bool:
+        """Commits the message; False when it is known already. Raises DatabaseUnavailable."""
+        now = datetime.now(UTC)
+        is_new = await asyncio.to_thread(self._store.put_message, message, now, available_at or now)
+        self._arrived.set()
+        return is_new
+
+    async def run(self) -> None:
+        """Answers until `stop`; then returns when the answers under way are finished."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._workers):
+                tasks.create_task(self._work())
+
+    def stop(self) -> None:
+        """Takes no new message up."""
+        self._is_stopping = True
+        self._arrived.set()
+
+    async def _work(self) -> None:
+        while not self._is_stopping:
+            try:
+                claimed = await asyncio.to_thread(self._store.claim_message, self._owner, datetime.now(UTC), LEASE)
+                if claimed:
+                    await self._answer(claimed)
+                else:
+                    await self._wait()
+            except Exception:  # one of the two outermost loops: the message comes back when its lease ends
+                logger.exception("The inbox cannot be worked on; trying again")
+                await asyncio.sleep(FAULT_PAUSE_S)
+
+    async def _wait(self) -> None:
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), POLL_S)
+        if self._is_stopping:
+            self._arrived.set()  # for the other workers
+
+    async def _answer(self, claimed: ClaimedMessage) -> None:
+        heartbeat = asyncio.create_task(self._keep(claimed))
+        try:
+            responded = await self._respond(claimed.message, claimed.attempt)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(self._release, claimed, datetime.now(UTC), claimed.attempt - 1))
+            raise
+        except Exception:
+            await self._failed(claimed)
+            return
+        finally:
+            heartbeat.cancel()
+        if responded.wait_until:
+            await asyncio.to_thread(self._release, claimed, responded.wait_until, 0)
+            return
+        await self._finish(claimed, responded.deliveries, responded.exchange)
+
+    async def _failed(self, claimed: ClaimedMessage) -> None:
+        fault = uuid4().hex[:8]
+        logger.exception("Message %s could not be answered, attempt %d, fault %s", claimed.message.key, claimed.attempt, fault)
+        if claimed.attempt < MAX_ATTEMPTS:
+            await asyncio.to_thread(self._release, claimed, datetime.now(UTC) + RETRY_AFTER * claimed.attempt, claimed.attempt)
+        else:
+            await self._finish(claimed, await self._give_up(claimed.message, fault), state="dead")
+
+    async def _finish(
+        self, claimed: ClaimedMessage, deliveries: Sequence[Delivery], exchange: Exchange | None = None, state: str = "done"
+    ) -> None:
+        now = datetime.now(UTC)
+        is_ours = await asyncio.to_thread(self._store.finish_message, claimed, now, deliveries, exchange, state)
+        if not is_ours:
+            logger.warning("Message %s was answered by another worker meanwhile", claimed.message.key)
+        self._on_deliveries()
+
+    def _release(self, claimed: ClaimedMessage, available_at: datetime, attempts: int) -> None:
+        self._store.release_message(claimed, available_at, attempts)
+
+    async def _keep(self, claimed: ClaimedMessage) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.to_thread(self._store.renew_message, claimed, datetime.now(UTC) + LEASE)
