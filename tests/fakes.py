@@ -1,13 +1,16 @@
 """Fakes that implement the ports for real, small and deterministic. They pass the contract suites."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 
 import numpy as np
 
 from bot.conversation import ChatMessage, ReleaseId
-from bot.errors import ModelUnavailable
-from bot.ports import ModelIdentity
+from bot.errors import BotError, ModelUnavailable
+from bot.messages import Delivery, DeliveryKey, IncomingMessage, PersonId, Place, Viewers
+from bot.ports import ModelIdentity, ReplyStream
 from knowledge.embedding import unit
 from knowledge.ports import Embedding, Floats
 from knowledge.terms import stems
@@ -72,6 +75,72 @@ class ScriptedModel:
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         return sum(len(message["content"].split()) for message in messages)
+
+    async def close(self) -> None:
+        pass
+
+
+class RecordingStream:
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    async def append(self, text: str) -> None:
+        self.pieces.append(text)
+
+
+class RecordingPlatform:
+    """A ChatPlatform that keeps what it was given to deliver, once for each key. `refusals` are raised first, in order."""
+
+    def __init__(self, name: str = "fake", viewers: Viewers | None = None) -> None:
+        self.name = name
+        self.is_connected = False
+        self.viewers_of_all = viewers or Viewers(is_open=True, has_outsiders=False)
+        self.deliveries: list[Delivery] = []
+        self.drafts: list[str] = []
+        self.streams: list[RecordingStream] = []
+        self.refusals: list[BotError] = []
+        self.missed_messages: dict[Place, list[IncomingMessage]] = {}
+        self.has_answers = False
+
+    async def run(self) -> None:
+        self.is_connected = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_connected = False
+
+    async def viewers(self, place: Place) -> Viewers:
+        return self.viewers_of_all
+
+    async def show_working(self, message: IncomingMessage) -> None:
+        pass
+
+    async def open_stream(
+        self, key: DeliveryKey, message: IncomingMessage, on_posted: Callable[[str], Awaitable[None]]
+    ) -> ReplyStream | None:
+        await on_posted(f"draft of {key}")
+        self.streams.append(RecordingStream())
+        return self.streams[-1]
+
+    async def deliver(self, delivery: Delivery, *, draft: str = "", is_retry: bool = False) -> Sequence[str]:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        if not (is_retry and delivery.key in [earlier.key for earlier in self.deliveries]):
+            self.deliveries.append(delivery)
+            self.drafts.append(draft)
+        return [] if delivery.to else [draft or f"posted-{delivery.key}"]
+
+    async def places(self) -> Sequence[Place]:
+        return list(self.missed_messages)
+
+    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+        return [message for message in self.missed_messages[place] if message.id > after and message.sent_at > since]
+
+    async def is_answered(self, message: IncomingMessage) -> bool:
+        return self.has_answers
+
+    async def name_of(self, person: PersonId) -> str:
+        return person
 
     async def close(self) -> None:
         pass

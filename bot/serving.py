@@ -1,0 +1,117 @@
+"""`timbre serve`: every platform in a supervised task of its own, the workers of inbox and outbox, health, and an orderly end."""
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+from bot.errors import BotError, DeliveryRefused
+from bot.health import serve_health
+from bot.inbox import Inbox
+from bot.outbox import Outbox
+from bot.ports import ChatPlatform
+from bot.settings import ChatSettings
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 18.0  # an orderly end takes 20 s at most, the platforms' own goodbye included
+CLOSE_S = 2.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """What `serve` runs. `notify` tells the terminal."""
+
+    platforms: Mapping[str, ChatPlatform]
+    inbox: Inbox
+    outbox: Outbox
+    settings: ChatSettings
+    notify: Callable[[str], None]
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C, then finishes what is under way, within 20 s. What is left waits for the next start.
+
+        Raises DeliveryRefused when every platform refuses its tokens.
+        """
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with AsyncExitStack() as stack:
+            if self.settings.health_port:
+                address = (self.settings.health_host, self.settings.health_port)
+                await stack.enter_async_context(serve_health(*address, self.readiness))
+            workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
+            connections = [asyncio.create_task(self._supervise(platform)) for platform in self.platforms.values()]
+            over = asyncio.create_task(_all_over(connections))
+            await asyncio.wait([asyncio.create_task(stop.wait()), over], return_when=asyncio.FIRST_COMPLETED)
+            await self._drain(workers, connections)
+            refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
+            if len(refusals) == len(connections):
+                raise refusals[0]
+
+    def readiness(self) -> dict[str, bool]:
+        """For each platform, whether messages reach us."""
+        return {name: platform.is_connected for name, platform in self.platforms.items()}
+
+    async def _supervise(self, platform: ChatPlatform) -> None:
+        """Keeps one platform running; what it raises is waited out, with pauses that grow while it does not come up."""
+        attempt = 0
+        while True:
+            was_up = False
+            try:
+                watching = asyncio.create_task(_came_up(platform))
+                try:
+                    await platform.run()
+                finally:
+                    was_up = watching.done()
+                    watching.cancel()
+                logger.warning("%s ended its connection", platform.name)
+            except DeliveryRefused as err:
+                self.notify(f"{platform.name} is off: {err}")
+                raise
+            except BotError as err:
+                logger.warning("%s: %s", platform.name, err)
+            except Exception:  # one of the outermost loops: one platform must not stop the others
+                logger.exception("%s broke off", platform.name)
+            attempt = 0 if was_up else attempt + 1
+            await asyncio.sleep(pause_s(attempt, random.random()))
+
+    async def _drain(self, workers: Sequence[asyncio.Task[None]], connections: Sequence[asyncio.Task[None]]) -> None:
+        self.notify("Finishing what is under way ...")
+        for platform in self.platforms.values():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(platform.close(), CLOSE_S)
+        self.inbox.stop()
+        inbox, outbox = workers
+        await asyncio.wait([inbox], timeout=DRAIN_S / 2)
+        self.outbox.stop()
+        await asyncio.wait([outbox], timeout=DRAIN_S / 2)
+        await _cancelled([*workers, *connections])
+
+
+def pause_s(attempt: int, jitter: float) -> float:
+    """Seconds before a platform is started again: doubling, with up to half of it at random (jitter in 0..1)."""
+    whole: float = min(FIRST_PAUSE_S * 2 ** min(attempt, 10), LONGEST_PAUSE_S)
+    return whole * (0.5 + 0.5 * jitter)
+
+
+async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.wait(connections)
+
+
+async def _came_up(platform: ChatPlatform) -> None:
+    while not platform.is_connected:
+        await asyncio.sleep(0.2)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception) and not isinstance(result, DeliveryRefused):
+            logger.error("Ended with an error", exc_info=result)
