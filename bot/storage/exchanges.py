@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, Quote, StandardAnswer
+from bot.storage import audit
 from bot.storage.database import Database
-from bot.storage.tables import AuditRow, ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
+from bot.storage.tables import ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
 from bot.storage.times import utc
 from knowledge.documents import Audience, ChunkId, Passage
 
@@ -90,7 +91,7 @@ class ExchangeStore:
             earlier = session.exec(select(FeedbackRow).where(*where)).first()
             session.add(_feedback_row(earlier, feedback))
             details = {"verdict": feedback.verdict, "reason": feedback.reason}
-            _audit(session, feedback.given_by, "feedback", feedback.exchange_id, details)
+            audit.record(session, feedback.given_by, "feedback", feedback.exchange_id, details)
 
     def approve(self, answer: StandardAnswer, exchange_id: ExchangeId, audience: Audience) -> None:
         """Writes the standard answer, in place of an earlier one of the same key."""
@@ -105,7 +106,7 @@ class ExchangeStore:
                 approved_at=datetime.now(UTC),
             )
             session.merge(row)
-            _audit(session, answer.approved_by, "standard_answer", answer.key, {"exchange": exchange_id})
+            audit.record(session, answer.approved_by, "standard_answer", answer.key, {"exchange": exchange_id})
 
     def standard_answers(self) -> dict[str, StandardAnswerRow]:
         with self._database.reading() as session:
@@ -113,7 +114,7 @@ class ExchangeStore:
 
     def audit(self, actor: str, action: str, subject: str, details: dict[str, Any]) -> None:
         with self._database.writing() as session:
-            _audit(session, actor, action, subject, details)
+            audit.record(session, actor, action, subject, details)
 
     def wording_evaluation(self, release: str) -> WordingEvaluation | None:
         with self._database.reading() as session:
@@ -129,10 +130,6 @@ class ExchangeStore:
         with self._database.reading() as session:
             verdicts = session.exec(select(FeedbackRow.verdict).order_by(col(FeedbackRow.id))).all()
             return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
-
-
-def _audit(session: Session, actor: str, action: str, subject: str, details: dict[str, Any]) -> None:
-    session.add(AuditRow(at=datetime.now(UTC), actor=actor, action=action, subject=subject, details=details))
 
 
 def exchange_row(exchange: Exchange) -> ExchangeRow:
