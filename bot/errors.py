@@ -2,6 +2,7 @@
 
 BotError
 ├── CommandRejected       the person asked wrongly; the text is meant for them
+│   └── NotAllowed        their role does not let them (bot.people)
 ├── SettingsInvalid       a setting is unknown or has a wrong value
 ├── DatabaseUnavailable   the database cannot be opened or used
 ├── PlatformUnavailable   a chat platform cannot be reached now; the same call may work later
