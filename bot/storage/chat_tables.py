@@ -107,7 +107,7 @@ class ChannelRow(SQLModel, table=True):
     wait_minutes: int
     sources: list[str] = Field(sa_column=Column(JSON, nullable=False))
     is_private: bool
-    quiet_from: str  # HH:MM UTC, empty: no quiet hours
+    quiet_from: str  # HH:MM UTC; no quiet hours where both are equal
     quiet_until: str
     set_by: str
     set_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
