@@ -77,6 +77,7 @@ class Inbox:
     async def _work(self) -> None:
         while not self._is_stopping:
             try:
+                self._arrived.clear()  # before looking: what comes while we look wakes us
                 claimed = await asyncio.to_thread(self._store.claim_message, self._owner, datetime.now(UTC), LEASE)
                 if claimed:
                     await self._answer(claimed)
@@ -87,9 +88,9 @@ class Inbox:
                 await asyncio.sleep(FAULT_PAUSE_S)
 
     async def _wait(self) -> None:
-        self._arrived.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), POLL_S)
+        if not self._is_stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), POLL_S)
         if self._is_stopping:
             self._arrived.set()  # for the other workers
 

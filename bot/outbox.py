@@ -59,6 +59,7 @@ class Outbox:
     async def _work(self) -> None:
         while not self._is_stopping:
             try:
+                self._arrived.clear()  # before looking: what comes while we look wakes us
                 claimed = await asyncio.to_thread(
                     self._store.claim_delivery, self._owner, datetime.now(UTC), LEASE, self._paused_channels()
                 )
@@ -71,9 +72,9 @@ class Outbox:
                 await asyncio.sleep(FAULT_PAUSE_S)
 
     async def _wait(self) -> None:
-        self._arrived.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), POLL_S)
+        if not self._is_stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), POLL_S)
         if self._is_stopping:
             self._arrived.set()  # for the other senders
 

@@ -128,6 +128,11 @@ class RoleBook:
         """Every role beyond member, the first admin's left out."""
         return [grant for grant in self._store.grants() if grant.person != self._first_admin]
 
+    def admins(self, workspace: str) -> list[PersonId]:
+        """The admins of a workspace (`platform:workspace`), the first admin of all among them."""
+        granted = [grant.person for grant in self.grants() if grant.role is Role.ADMIN]
+        return [person for person in [self._first_admin, *granted] if person and workspace_of(person) == workspace]
+
     def grant(self, person: PersonId, role: Role, by: str) -> None:
         """Gives the role in place of the one before. Raises CommandRejected when an admin has to stay."""
         if role is Role.MEMBER:
