@@ -20,7 +20,7 @@ from random import Random
 
 from benchmarks.services import SERVICES, weaviate_settings
 from bot.evaluation import quantile
-from bot.main import Knowledge
+from bot.knowledge_parts import Knowledge
 from bot.storage.database import Database, sqlite_url
 from knowledge.documents import EVERYONE, Audience, Chunk, ChunkId, DocumentId
 from knowledge.embedding import unit

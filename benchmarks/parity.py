@@ -14,7 +14,8 @@ from random import Random
 from benchmarks import results
 from benchmarks.corpora import Corpus, handbook, squad
 from benchmarks.services import weaviate_settings
-from bot.main import Knowledge, build_knowledge, open_database
+from bot.knowledge_parts import Knowledge
+from bot.main import build_knowledge, open_database
 from bot.settings import Settings
 from bot.sources import Sources
 from bot.storage.database import Database, sqlite_url

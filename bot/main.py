@@ -1,7 +1,7 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +9,7 @@ from functools import partial
 from bot.engine import AnswerEngine
 from bot.errors import CommandRejected, DatabaseUnavailable, SettingsInvalid
 from bot.feedback import AddStandardAnswer, FeedbackService
+from bot.knowledge_parts import Knowledge
 from bot.language_model import identity_of, open_language_model
 from bot.ports import LanguageModel
 from bot.settings import Settings
@@ -29,19 +30,6 @@ from knowledge.stores.embedded import EmbeddedIndex
 from knowledge.stores.fallback import FallbackIndex
 from knowledge.stores.rows import IndexRows
 from knowledge.terms import TERMS_VERSION
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """The parts of knowledge, put together. `indexes` are those that `index` is made of, by name."""
-
-    database: Database
-    embedder: Embedder
-    catalogue: Catalogue
-    index: ChunkIndex
-    indexes: Mapping[str, ChunkIndex]
-    ingestion: Ingestion
-    retriever: HybridRetriever
 
 
 def open_home(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import CommandRejected
-from bot.main import Knowledge
+from bot.knowledge_parts import Knowledge
 from knowledge.catalogue import STANDARD_ANSWERS, Source, SourceSummary
 from knowledge.documents import EVERYONE, Audience
 from knowledge.errors import SourceUnreadable

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from select import select
 
-from bot.main import Knowledge, build_knowledge, open_database
+from bot.knowledge_parts import Knowledge
+from bot.main import build_knowledge, open_database
 from bot.settings import Settings, load
 from bot.sources import Sources
 from knowledge.documents import EVERYONE

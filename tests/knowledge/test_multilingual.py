@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.main import Knowledge, build_knowledge, open_database
+from bot.knowledge_parts import Knowledge
+from bot.main import build_knowledge, open_database
 from bot.settings import Settings
 from knowledge.documents import EVERYONE, ChunkId
 from knowledge.ports import Hit, Legs
