@@ -56,7 +56,7 @@ def route(message: IncomingMessage, facts: Facts) -> Route:
 def is_late(message: IncomingMessage, settings: ChannelSettings, now: datetime) -> bool:
     """Whether the asker has waited longer than for an answer."""
     waited = timedelta(minutes=settings.wait_minutes if message.addressed is Addressed.CHANNEL else 0)
-    return now - message.sent_at > LATE_AFTER + waited
+    return message.is_late or now - message.sent_at > LATE_AFTER + waited
 
 
 def _in_passing(message: IncomingMessage, facts: Facts) -> Route:

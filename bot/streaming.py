@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from bot.links import without_links
 from bot.messages import DeliveryKey, IncomingMessage
 from bot.ports import ChatPlatform, ReplyStream
 from bot.storage.intake import IntakeStore
@@ -24,7 +25,7 @@ class Streamer:
         self._writing: asyncio.Task[None] | None = None
 
     def show(self, piece: str) -> None:
-        self._pieces.put_nowait(piece)
+        self._pieces.put_nowait(without_links(piece))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 

@@ -20,6 +20,7 @@ class StoredExchange:
     """What rating an exchange needs to know of it."""
 
     id: ExchangeId
+    asked_by: str
     question: str
     query: str
     outcome: str
@@ -199,6 +200,7 @@ def _past(row: ExchangeRow) -> PastExchange:
 def _stored(row: ExchangeRow) -> StoredExchange:
     return StoredExchange(
         id=ExchangeId(row.id),
+        asked_by=row.asked_by,
         question=row.question,
         query=row.query,
         outcome=row.outcome,

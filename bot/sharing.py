@@ -1,0 +1,65 @@
+"""Shows an answer to more people, or more of it to one: always made anew for those who will see it, never copied."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bot.audiences import audience_of_viewers
+from bot.conversation import Exchange, ExchangeId, Outcome, Question
+from bot.engine import AnswerEngine
+from bot.errors import CommandRejected
+from bot.messages import Delivery, DeliveryKey, Notice, Person, Place, Reply, Viewers
+from bot.people import RoleBook
+from bot.replies import reply_of
+from bot.storage.exchanges import ExchangeStore, StoredExchange
+from knowledge.documents import Audience
+
+ViewersOf = Callable[[Place], Awaitable[Viewers]]
+PutDelivery = Callable[[Delivery], Awaitable[None]]
+
+
+class Sharing:
+    """What the buttons "Share" and "Show me" do."""
+
+    def __init__(
+        self, engine: AnswerEngine, exchanges: ExchangeStore, roles: RoleBook, viewers: ViewersOf, put: PutDelivery
+    ) -> None:
+        self._engine = engine
+        self._exchanges = exchanges
+        self._roles = roles
+        self._viewers = viewers
+        self._put = put
+
+    async def share(self, person: Person, exchange_id: ExchangeId, place: Place) -> Notice:
+        """Posts the answer to the person's own question, made of what everybody there may read. Raises CommandRejected."""
+        asked = await self._own(person, exchange_id)
+        viewers = await self._viewers(place)
+        groups = await asyncio.to_thread(self._roles.groups_of_each, viewers.people)
+        audience = audience_of_viewers(viewers, groups)
+        exchange = await self._again(asked, audience, person, is_private=not viewers.is_open)
+        if exchange.answer.outcome is not Outcome.ANSWERED:
+            raise CommandRejected(
+                "What answers this stands in documents that not everybody here may read, so I did not share it."
+            )
+        await asyncio.to_thread(self._exchanges.add, exchange)
+        reply = reply_of(exchange)
+        shared = replace(reply, text=f"{person.name} asked: {asked.question}\n\n{reply.text}")
+        await self._put(Delivery(DeliveryKey(f"share:{exchange_id}:{place.channel}"), place, shared, exchange=exchange.id))
+        return Notice("Shared.")
+
+    async def show_rest(self, person: Person, exchange_id: ExchangeId) -> Reply:
+        """The answer made of all that the asker may read, for their eyes only. Raises CommandRejected."""
+        asked = await self._own(person, exchange_id)
+        groups = await asyncio.to_thread(self._roles.groups_of, person.id)
+        exchange = await self._again(asked, groups, person, is_private=True)
+        await asyncio.to_thread(self._exchanges.add, exchange)
+        return reply_of(exchange, can_share=True)
+
+    async def _own(self, person: Person, exchange_id: ExchangeId) -> StoredExchange:
+        exchange = await asyncio.to_thread(self._exchanges.get, exchange_id)
+        if exchange is None or exchange.asked_by != person.id or not person.is_member:
+            raise CommandRejected("Only the person who asked this can do that.")
+        return exchange
+
+    async def _again(self, asked: StoredExchange, audience: Audience, person: Person, is_private: bool) -> Exchange:
+        return await self._engine.compose(Question(asked.question, audience, asked_by=person.id, is_private=is_private))
