@@ -47,6 +47,12 @@ class Place:
         return ":".join((self.platform, self.workspace, self.channel, self.thread))
 
 
+def direct_place(person: PersonId) -> Place:
+    """The direct conversation with the person."""
+    platform, workspace, _ = person.split(":", 2)
+    return Place(platform, workspace, "")
+
+
 @dataclass(frozen=True)
 class MessageRef:
     """A message on a platform; `place.thread` is where it stands, not what hangs on it."""

@@ -41,6 +41,11 @@ def error_reply(sentence: str, error_id: str) -> Reply:
     return Reply(ReplyKind.ERROR, f"{without_links(sentence)}\n\n(error {error_id})")
 
 
+def block_quote(text: str) -> str:
+    """What a person wrote, as a Markdown quote without addresses."""
+    return "\n".join(f"> {line}".rstrip() for line in without_links(text).splitlines())
+
+
 def link_of(citation: Citation) -> Link:
     """The cited page, with the address of the passage where a person can open it."""
     passage = citation.quote.passage

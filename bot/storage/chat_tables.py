@@ -123,7 +123,7 @@ class CorrectionRow(SQLModel, table=True):
     text: str = Field(sa_column=Column(Text, nullable=False))
     proposed_by: str
     proposed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    state: str = Field(index=True)  # waiting, approved, rejected
+    state: str = Field(index=True)  # waiting, approving, approved, rejecting, rejected
     decided_by: str = ""
     decided_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, Quote, StandardAnswer
+from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, Quote, StandardAnswer, Verdict
 from bot.storage import audit
 from bot.storage.database import Database
 from bot.storage.tables import ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
@@ -21,6 +21,8 @@ class StoredExchange:
 
     id: ExchangeId
     asked_by: str
+    conversation: str
+    is_private: bool
     question: str
     query: str
     outcome: str
@@ -93,6 +95,23 @@ class ExchangeStore:
             session.add(_feedback_row(earlier, feedback))
             details = {"verdict": feedback.verdict, "reason": feedback.reason}
             audit.record(session, feedback.given_by, "feedback", feedback.exchange_id, details)
+
+    def feedback(self, exchange_id: ExchangeId) -> list[Feedback]:
+        """The current verdict of each person, the latest last."""
+        with self._database.reading() as session:
+            rows = select(FeedbackRow).where(FeedbackRow.exchange_id == exchange_id)
+            return [_feedback(row) for row in session.exec(rows.order_by(col(FeedbackRow.given_at), col(FeedbackRow.id))).all()]
+
+    def take_back(self, exchange_id: ExchangeId, verdict: Verdict, given_by: str) -> bool:
+        """Removes the person's verdict if it is this one; the audit keeps it. False when it is not."""
+        with self._database.writing() as session:
+            where = (FeedbackRow.exchange_id == exchange_id, FeedbackRow.given_by == given_by, FeedbackRow.verdict == verdict)
+            row = session.exec(select(FeedbackRow).where(*where)).first()
+            if row is None:
+                return False
+            session.delete(row)
+            audit.record(session, given_by, "feedback_taken_back", exchange_id, {"verdict": verdict})
+            return True
 
     def approve(self, answer: StandardAnswer, exchange_id: ExchangeId, audience: Audience) -> None:
         """Writes the standard answer, in place of an earlier one of the same key."""
@@ -201,6 +220,8 @@ def _stored(row: ExchangeRow) -> StoredExchange:
     return StoredExchange(
         id=ExchangeId(row.id),
         asked_by=row.asked_by,
+        conversation=row.conversation,
+        is_private=row.is_private,
         question=row.question,
         query=row.query,
         outcome=row.outcome,
@@ -210,6 +231,12 @@ def _stored(row: ExchangeRow) -> StoredExchange:
         quoted_audience=frozenset(row.quotes[0]["audience"]) if row.quotes else None,
         standard_answer=str(row.quotes[0]["standard_answer"]) if row.quotes else "",
     )
+
+
+def _feedback(row: FeedbackRow) -> Feedback:
+    return Feedback(
+        ExchangeId(row.exchange_id), Verdict(row.verdict), row.given_by, row.reason, row.comment, row.correction
+    )  # fmt: skip
 
 
 def _feedback_row(earlier: FeedbackRow | None, feedback: Feedback) -> FeedbackRow:

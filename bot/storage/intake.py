@@ -199,6 +199,15 @@ class IntakeStore:
             row = session.get(PostedMessageRow, (where.platform, where.workspace, where.channel, message.id))
             return ExchangeId(row.exchange_id) if row else None
 
+    def is_posted(self, exchange: ExchangeId, place: Place) -> bool:
+        """Whether a message in the channel of that place shows the exchange to whoever is there."""
+        where = (
+            PostedMessageRow.exchange_id == exchange, PostedMessageRow.platform == place.platform,
+            PostedMessageRow.workspace == place.workspace, PostedMessageRow.channel == place.channel,
+        )  # fmt: skip
+        with self._database.reading() as session:
+            return session.exec(select(PostedMessageRow.message_id).where(*where).limit(1)).first() is not None
+
     def message(self, key: str) -> IncomingMessage | None:
         """A message that came in."""
         with self._database.reading() as session:
