@@ -36,7 +36,7 @@ class Sharing:
         viewers = await self._viewers(place)
         groups = await asyncio.to_thread(self._roles.groups_of_each, viewers.people)
         audience = audience_of_viewers(viewers, groups)
-        exchange = await self._again(asked, audience, person, is_private=not viewers.is_open)
+        exchange = await self._again(asked, audience, place.conversation, is_private=not viewers.is_open)
         if exchange.answer.outcome is not Outcome.ANSWERED:
             raise CommandRejected(
                 "What answers this stands in documents that not everybody here may read, so I did not share it."
@@ -51,7 +51,7 @@ class Sharing:
         """The answer made of all that the asker may read, for their eyes only. Raises CommandRejected."""
         asked = await self._own(person, exchange_id)
         groups = await asyncio.to_thread(self._roles.groups_of, person.id)
-        exchange = await self._again(asked, groups, person, is_private=True)
+        exchange = await self._again(asked, groups, asked.conversation, is_private=True)
         await asyncio.to_thread(self._exchanges.add, exchange)
         return reply_of(exchange, can_share=True)
 
@@ -61,5 +61,6 @@ class Sharing:
             raise CommandRejected("Only the person who asked this can do that.")
         return exchange
 
-    async def _again(self, asked: StoredExchange, audience: Audience, person: Person, is_private: bool) -> Exchange:
-        return await self._engine.compose(Question(asked.question, audience, asked_by=person.id, is_private=is_private))
+    async def _again(self, asked: StoredExchange, audience: Audience, conversation: str, is_private: bool) -> Exchange:
+        question = Question(asked.question, audience, asked_by=asked.asked_by, conversation=conversation, is_private=is_private)
+        return await self._engine.compose(question)
