@@ -31,6 +31,8 @@ class Bot(discord.Client):
         super().__init__(intents=intents, allowed_mentions=allowed_mentions, guild_ready_timeout=0.02, **options)
         self.on_text = on_text
         self.heard: list[discord.Message] = []
+        self.connection: asyncio.Task[None] | None = None
+        self._heard = asyncio.Event()
         self.events: list[str] = []
         self.tree = app_commands.CommandTree(self)
         add_commands(self)
@@ -39,8 +41,25 @@ class Bot(discord.Client):
         if message.author == self.user:
             return
         self.heard.append(message)
+        self._heard.set()
         if self.on_text:
             await self.on_text(message)
+
+    async def heard_until(self, text: str, timeout_s: float = 5.0) -> None:
+        """Returns once a message with that text has come."""
+        async with asyncio.timeout(timeout_s):
+            while all(message.content != text for message in self.heard):
+                self._heard.clear()
+                await self._heard.wait()
+
+    async def ready_or_failed(self) -> None:
+        """Returns once the bot is ready; raises what ended its connection before."""
+        assert self.connection
+        ready = asyncio.create_task(self.wait_until_ready())
+        await asyncio.wait({self.connection, ready}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self.connection.done():
+            self.connection.result()
 
     async def on_socket_event_type(self, event: str) -> None:
         self.events.append(event)
@@ -95,22 +114,18 @@ def add_commands(bot: Bot) -> None:
 
 
 @asynccontextmanager
-async def running(bot: Bot, server: DiscordServer, *, sync: bool = False) -> AsyncIterator[Bot]:
+async def running(bot: Bot, server: DiscordServer, *, sync: bool = False, token: str | None = None) -> AsyncIterator[Bot]:
     """The bot, logged in to that server and ready, with its commands registered where asked for; closed at the end."""
     before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = server.api_url, yarl.URL(server.gateway_url)
-    await bot.login(server.token)
-    connection = asyncio.create_task(bot.connect())
-    ready = asyncio.create_task(bot.wait_until_ready())
     try:
-        await asyncio.wait({connection, ready}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-        if connection.done():
-            connection.result()
+        await bot.login(token or server.token)
+        bot.connection = asyncio.create_task(bot.connect())
+        await bot.ready_or_failed()
         if sync:
             await bot.tree.sync()
         yield bot
     finally:
-        ready.cancel()
         await bot.close()
-        await asyncio.gather(connection, return_exceptions=True)
+        await asyncio.gather(*[bot.connection] if bot.connection else [], return_exceptions=True)
         Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = before

@@ -78,7 +78,9 @@ class Session:
 
 
 class Gateway:
-    def __init__(self, world: World, limits: Limits, token: str, allowed_intents: int, on_sent: Callable[[str], None]) -> None:
+    def __init__(
+        self, world: World, limits: Limits, token: str, allowed_intents: int, on_sent: Callable[[str | None], None]
+    ) -> None:
         self._world = world
         self._limits = limits
         self._on_sent = on_sent
@@ -203,8 +205,7 @@ class Gateway:
                     await socket.ws.send_bytes(data)
                 else:
                     await socket.ws.send_str(frame)
-                if message_id:
-                    self._on_sent(message_id)
+                self._on_sent(message_id)
 
     def _lose(self, socket: Socket) -> None:
         """The session stays for a RESUME, unless the client closed it with 1000 or 1001, which ends it."""
@@ -213,6 +214,7 @@ class Gateway:
                 session.socket, session.lost_at = None, time.monotonic()
                 if socket.ws.close_code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY):
                     del self.sessions[session.id]
+        self._on_sent(None)
 
     async def _take(self, socket: Socket, received: WSMessage) -> None:
         if received.type is not WSMsgType.TEXT:

@@ -23,10 +23,11 @@ FOLDERS = Path(__file__).resolve().parents
 PATH = next((folder / DOCUMENT for folder in FOLDERS if (folder / DOCUMENT).exists()), None)  # None: this machine has it not
 JSON_TYPE = "application/json"
 
-NAMED_ELSEWHERE = {  # fields that Discord's prose documents and the OpenAPI document leaves out
-    "ApplicationCommandUpdateRequest": ("nsfw",),
-    "IncomingWebhookUpdateForInteractionCallbackRequestPartial": ("tts",),
+NAMED_ELSEWHERE = {  # fields that discord.py sends, Discord takes and the OpenAPI document leaves out
+    "ApplicationCommandUpdateRequest": "nsfw",
+    "CreateForumThreadRequest": "type",
 }
+HARMLESS_PARAMETERS = ("use_nested_fields",)  # discord.py's, of an earlier form of forum posts
 
 Mistake = tuple[tuple[str | int, ...], str]  # where, what
 
@@ -41,8 +42,8 @@ class OpenApi:
     def __init__(self, document: Json) -> None:
         self._document = document
         self._schemas: Json = document["components"]["schemas"]
-        for name, fields in NAMED_ELSEWHERE.items():
-            self._schemas[name]["properties"] |= dict.fromkeys(fields, True)
+        for name, field in NAMED_ELSEWHERE.items():
+            self._schemas[name]["properties"].setdefault(field, {})
         self._lenient = _registry(self._schemas)
         as_sent = self._schemas | {"SnowflakeType": {"type": ["string", "integer"], "pattern": "^(0|[1-9][0-9]*)$"}}
         self._strict = _registry(_strict(_by_type(as_sent, self._schemas)))
@@ -120,6 +121,8 @@ def _strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     result = {key: _strict(value) for key, value in schema.items()}
+    if "allowed_mentions" in result.get("properties", {}):
+        result["properties"].setdefault("tts", {})  # discord.py's, with every message
     lists_fields = schema.get("type") == "object" and isinstance(schema.get("properties"), dict) and "allOf" not in schema
     return result | ({"additionalProperties": False} if lists_fields and "additionalProperties" not in schema else {})
 
@@ -155,7 +158,7 @@ def _types(branch: object, schemas: Json) -> list[int]:
 
 def _query_mistakes(document: Json, operation: Json, query: dict[str, str]) -> list[tuple[str, str]]:
     known = {each["name"]: each["schema"] for each in operation.get("parameters", []) if each.get("in") == "query"}
-    mistakes = [(name, "unknown query parameter") for name in query if name not in known]
+    mistakes = [(name, "unknown query parameter") for name in query if name not in known and name not in HARMLESS_PARAMETERS]
     for name, schema in known.items():
         if name in query:
             resolved = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema

@@ -43,8 +43,11 @@ class Rest:
         self, method: str, template: str, operation: str, handler: Handler
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            if not template.startswith(BY_TOKEN_IN_PATH) and request.headers.get("Authorization") != self._authorization:
-                return self._reply(unauthorized().status, unauthorized().body)
+            if not template.startswith(BY_TOKEN_IN_PATH):
+                if request.headers.get("Authorization") != self._authorization:
+                    return self._reply(unauthorized().status, unauthorized().body)
+                if not request.headers.get("User-Agent", "").startswith(rules.USER_AGENT):
+                    self.problems.append(f"{operation}: the user agent is not of the form that Discord demands")
             body, has_body, files = await _read(request)
             call = Call(self.service, operation, dict(request.match_info), dict(request.query), body, files)
             self.calls[operation] += 1
@@ -95,6 +98,9 @@ class Rest:
             answered = handler(call)
         except ApiError as error:
             return self._reply(error.status, error.body)
+        except Exception as error:
+            self.problems.append(f"this server failed in {call.operation}: {error!r}")
+            raise
         document = openapi()
         if self.checks_replies and document:
             for path, text in document.reply_mistakes(method, template, answered.status, answered.body):

@@ -35,7 +35,7 @@ class Service:
         self.limits = limits
         self.world = World()
         self.ledger = Ledger()
-        self.gateway = Gateway(self.world, limits, token, allowed_intents, self._delivered)
+        self.gateway = Gateway(self.world, limits, token, allowed_intents, self._sent)
         self._nonces: dict[tuple[str, str, str | int], Message] = {}
         self._changed = asyncio.Event()
         self.typing: list[str] = []  # channel ids, one for each call
@@ -54,8 +54,9 @@ class Service:
         """Wakes those who wait for a change."""
         self._changed.set()
 
-    def _delivered(self, message_id: str) -> None:
-        self.ledger.delivered(message_id)
+    def _sent(self, message_id: str | None) -> None:
+        if message_id:
+            self.ledger.delivered(message_id)
         self.notice()
 
     # guilds and channels -----------------------------------------------------------------------------------------------------
