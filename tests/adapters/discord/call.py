@@ -29,7 +29,7 @@ class Call:
     def channel(self) -> Channel:
         """The channel of the route; raises 10003 or, where the bot does not see it, 50001."""
         channel = self.service.world.channels.get(self.path["channel_id"])
-        if not channel or (channel.guild_id and channel.guild_id not in self.service.world.guilds):
+        if not channel:
             raise refusal(10003)
         if not self.service.world.sees(self.service.world.bot.id, channel):
             raise refusal(50001)

@@ -128,7 +128,7 @@ def _strict(schema: Any) -> Any:
 
 
 def _by_type(schema: Any, schemas: Json) -> Any:
-    """The schema with `if type is ... then` in the place of unions of objects that all name their types."""
+    """The schema with `if type is ... then` for unions of objects that all name their types, and with enums of constants."""
     if isinstance(schema, list):
         return [_by_type(each, schemas) for each in schema]
     if not isinstance(schema, dict):
@@ -136,6 +136,9 @@ def _by_type(schema: Any, schemas: Json) -> Any:
     result = {key: _by_type(value, schemas) for key, value in schema.items()}
     for union in ("oneOf", "anyOf"):
         branches: list[Any] = result.get(union) or []
+        if branches and all("const" in branch for branch in branches):
+            del result[union]
+            return result | {"enum": [branch["const"] for branch in branches]}
         types = [_types(branch, schemas) for branch in branches]
         if len(types) > 1 and all(types) and len({each for one in types for each in one}) == sum(map(len, types)):
             del result[union]

@@ -164,8 +164,11 @@ class DiscordServer:
 
     def bot_messages(self, channel: Channel | None = None) -> list[Message]:
         """What the bot has written, there or anywhere, ephemeral messages too, without what it deleted."""
-        mine = [message for message in self.world.messages.values() if message.author_id == self.world.bot.id]
-        return [message for message in mine if not message.is_deleted and (channel is None or message.channel_id == channel.id)]
+        return [
+            message
+            for message in self.world.messages_of_bot
+            if not message.is_deleted and (channel is None or message.channel_id == channel.id)
+        ]
 
     async def next_bot_message(self, channel: Channel, known: int = 0, timeout_s: float = 5.0) -> Message:
         """The bot's message number `known` (from 0) in that channel, once it is there."""

@@ -251,3 +251,52 @@ async def test_another_process_drives_it_over_http() -> None:
         assert lines == ["#general", "Ada: hello"]
         assert [entry["message_id"] for entry in (await control("ledger"))["result"]] == [said["result"]]
         assert failed == {"error": "KeyError: 'Nobody'"}
+
+
+BOT_PROGRAM = """
+import asyncio, sys
+from types import SimpleNamespace
+from tests.adapters.discord.clients import Bot, running
+
+async def main():
+    async def answer(message):
+        await message.reply("yes")
+    async with running(Bot(answer), SimpleNamespace(api_url=sys.argv[1], gateway_url=sys.argv[2], token=sys.argv[3])):
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_a_bot_killed_at_once_leaves_a_server_that_takes_the_next_one(acme: Acme) -> None:
+    arguments = (acme.server.api_url, acme.server.gateway_url, acme.server.token)
+    for question in ("first", "second"):
+        bot = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", BOT_PROGRAM, *arguments)
+        await acme.server.wait_for_bot(timeout_s=30)
+        acme.ada.say(acme.general, question)
+        await acme.server.next_bot_message(acme.general, known=0 if question == "first" else 1)
+        bot.kill()
+        await bot.wait()
+        await acme.server.wait_until(lambda: not acme.server.gateway.connected)
+        acme.ada.say(acme.general, f"after the {question}")
+
+    entries = acme.server.ledger().entries
+    assert [(entry.content, len(entry.answers), len(entry.delivered_at)) for entry in entries] == [
+        ("first", 1, 1),
+        ("after the first", 0, 0),
+        ("second", 1, 1),
+        ("after the second", 0, 0),
+    ]
+
+
+async def test_another_bot_speaks_and_commands_work_in_direct_messages(acme: Acme) -> None:
+    other = acme.server.add_person("Robot", acme.guild, is_bot=True)
+    async with running(Bot(), acme.server, sync=True) as bot:
+        other.say(acme.general, "beep")
+        acme.ada.dm("hello")
+        await bot.heard_until("hello")
+        used = await acme.ada.slash(acme.server.world.dm_with(acme.ada.id), "ask", question="why").outcome()
+
+        assert [(message.content, message.author.bot) for message in bot.heard] == [("beep", True), ("hello", False)]
+        assert used.messages[0].content == "answer to why"

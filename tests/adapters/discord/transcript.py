@@ -1,25 +1,96 @@
 """Channels as plain text, as a person sees them. Reads the world, changes nothing."""
 
 import re
+from collections import defaultdict
+from dataclasses import dataclass
 
 from tests.adapters.discord.mentions import visible_text, walk
-from tests.adapters.discord.world import Channel, ChannelType, Message, MessageFlag, MessageType, World
+from tests.adapters.discord.world import Channel, ChannelType, Json, Message, MessageFlag, MessageType, World
 
-USER, CHANNEL, ROLE = re.compile(r"<@!?(\d+)>"), re.compile(r"<#(\d+)>"), re.compile(r"<@&(\d+)>")
+MENTION = re.compile(r"<(@!?|@&|#)(\d+)>")
 INDENT = "    "
 BUTTON = 2
-FIELDS_OF_SELECTS = (3, 5, 6, 7, 8)
+SELECTS = (3, 5, 6, 7, 8)
 
 
 def transcript(world: World, viewer_id: str | None = None) -> list[str]:
     """The lines of all channels with messages; threads stand under the message that they belong to."""
+    page = _Page(world, viewer_id, defaultdict(list), defaultdict(list), names_of(world))
+    for channel in world.channels.values():
+        page.threads[channel.parent_id or ""].append(channel)
+    for message in world.messages.values():
+        if message.visible_to is not None and not message.is_deleted:
+            page.hidden[message.channel_id].append(message)
     lines: list[str] = []
     for channel in world.channels.values():
-        if channel.is_thread or (viewer_id and not world.sees(viewer_id, channel)):
-            continue
-        inside = _channel_lines(world, channel, viewer_id, "")
-        lines += ([""] if lines and inside else []) + ([_heading(world, channel), *inside] if inside else [])
+        if not channel.is_thread and page.shows(channel) and (inside := page.channel_lines(channel, "")):
+            lines += [*([""] if lines else []), _heading(world, channel), *inside]
     return lines
+
+
+def names_of(world: World) -> dict[str, str]:
+    """The names that stand for ids in messages."""
+    names = {user.id: f"@{user.name}" for user in world.users.values()}
+    names |= {role.id: f"@{role.name}" for guild in world.guilds.values() for role in guild.roles.values()}
+    return names | {f"#{channel.id}": f"#{channel.name}" for channel in world.channels.values()}
+
+
+def with_names(text: str, names: dict[str, str]) -> str:
+    """The text with names in the place of ids, as the client shows mentions."""
+    return MENTION.sub(lambda found: names.get(("#" if found[1] == "#" else "") + found[2], found[0]), text)
+
+
+@dataclass(frozen=True)
+class _Page:
+    world: World
+    viewer_id: str | None
+    threads: dict[str, list[Channel]]  # by parent
+    hidden: dict[str, list[Message]]  # ephemeral messages by channel, which its history does not know
+    names: dict[str, str]
+
+    def shows(self, channel: Channel) -> bool:
+        return self.viewer_id is None or self.world.sees(self.viewer_id, channel)
+
+    def channel_lines(self, channel: Channel, indent: str) -> list[str]:
+        shown = self._messages(channel)
+        shown_ids = {message.id for message in shown}
+        lines: list[str] = []
+        for message in shown:
+            lines += [indent + line for line in self._message_lines(message)]
+            if (thread := self.world.channels.get(message.id)) and thread.id != channel.id:
+                lines += self._thread_lines(thread, indent)
+        for thread in self.threads.get(channel.id, []):
+            lines += [] if thread.id in shown_ids else self._thread_lines(thread, indent)
+        return lines
+
+    def _thread_lines(self, thread: Channel, indent: str) -> list[str]:
+        if not self.shows(thread):
+            return []
+        lock = " (private)" if thread.type is ChannelType.PRIVATE_THREAD else ""
+        return [f"{indent}{INDENT}-- {thread.name}{lock}", *self.channel_lines(thread, indent + INDENT)]
+
+    def _messages(self, channel: Channel) -> list[Message]:
+        found = [self.world.messages[str(message_id)] for message_id in channel.message_ids]
+        found = [message for message in found if message.type is not MessageType.THREAD_STARTER]
+        found += [each for each in self.hidden.get(channel.id, []) if self.viewer_id in (None, each.visible_to)]
+        return sorted(found, key=lambda message: int(message.id))
+
+    def _message_lines(self, message: Message) -> list[str]:
+        thinking = "…is thinking" if message.flags & MessageFlag.LOADING else ""
+        lines = (with_names(visible_text(message), self.names) or thinking).split("\n")
+        lines += [f"<{embed.get('title', '')}> {embed.get('description', '')}" for embed in message.embeds]
+        lines += [f"(file {attachment['filename']})" for attachment in message.attachments]
+        lines += [" ".join(row) for row in _rows(message) if row]
+        lines += [" ".join(f"{emoji} {len(users)}" for emoji, users in message.reactions.items())] if message.reactions else []
+        return [f"{self._head(message)}: {lines[0]}", *(INDENT + line for line in lines[1:])]
+
+    def _head(self, message: Message) -> str:
+        users, author = self.world.users, self.world.users[message.author_id]
+        notes = [f"only {users[message.visible_to].name} sees this"] if message.visible_to else []
+        notes += ["edited"] if message.edited_at and not message.interaction_id else []
+        if message.type is MessageType.REPLY and message.replied_to:
+            notes.append(f"to {users[self.world.messages[message.replied_to].author_id].name}")
+        return author.name + (" [bot]" if author.is_bot else "") + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _heading(world: World, channel: Channel) -> str:
@@ -29,77 +100,16 @@ def _heading(world: World, channel: Channel) -> str:
     return f"#{channel.name}" + (f" ({guild.name})" if guild and len(world.guilds) > 1 else "")
 
 
-def _channel_lines(world: World, channel: Channel, viewer_id: str | None, indent: str) -> list[str]:
-    shown = [message for message in _messages(world, channel) if viewer_id is None or message.visible_to in (None, viewer_id)]
-    lines: list[str] = []
-    for message in shown:
-        lines += [indent + line for line in _message_lines(world, message)]
-        thread = world.channels.get(message.id)
-        if thread and channel.id != thread.id:
-            lines += _thread_lines(world, thread, viewer_id, indent)
-    own_threads = [each for each in world.channels.values() if each.parent_id == channel.id and each.id not in _ids(shown)]
-    for thread in own_threads:
-        lines += _thread_lines(world, thread, viewer_id, indent)
-    return lines
-
-
-def _ids(messages: list[Message]) -> set[str]:
-    return {message.id for message in messages}
-
-
-def _thread_lines(world: World, thread: Channel, viewer_id: str | None, indent: str) -> list[str]:
-    if viewer_id and not world.sees(viewer_id, thread):
-        return []
-    lock = " (private)" if thread.type is ChannelType.PRIVATE_THREAD else ""
-    return [f"{indent}{INDENT}-- {thread.name}{lock}", *_channel_lines(world, thread, viewer_id, indent + INDENT)]
-
-
-def _messages(world: World, channel: Channel) -> list[Message]:
-    """In order, with the ephemeral ones, which the channel's history does not know."""
-    public = [world.messages[str(message_id)] for message_id in channel.message_ids]
-    hidden = [
-        each for each in world.messages.values() if each.visible_to and each.channel_id == channel.id and not each.is_deleted
-    ]
-    in_order = sorted([*public, *hidden], key=lambda message: int(message.id))
-    return [message for message in in_order if message.type is not MessageType.THREAD_STARTER]
-
-
-def _message_lines(world: World, message: Message) -> list[str]:
-    author = world.users[message.author_id]
-    name = f"{author.name} [bot]" if author.is_bot else author.name
-    notes = [f"only {world.users[message.visible_to].name} sees this"] if message.visible_to else []
-    notes += ["edited"] if message.edited_at and not message.interaction_id else []
-    if message.type is MessageType.REPLY and message.replied_to in world.messages:
-        notes.append(f"to {world.users[world.messages[message.replied_to].author_id].name}")
-    head = name + (f" ({', '.join(notes)})" if notes else "")
-    thinking = "…is thinking" if message.flags & MessageFlag.LOADING else ""
-    lines = (with_names(world, visible_text(message)) or thinking).split("\n")
-    lines += [f"<{embed.get('title', '')}> {embed.get('description', '')}" for embed in message.embeds]
-    lines += [f"(file {attachment['filename']})" for attachment in message.attachments]
-    lines += [" ".join(row) for row in _rows(message) if row]
-    lines += [" ".join(f"{emoji} {len(users)}" for emoji, users in message.reactions.items())] if message.reactions else []
-    return [f"{head}: {lines[0]}", *(INDENT + line for line in lines[1:])]
-
-
 def _rows(message: Message) -> list[list[str]]:
     """The buttons and menus of each row, as `[label]`."""
     rows = []
     for component in message.components:
         parts = list(walk([component]))
         row = [f"[{_label(part)}]" for part in parts if part["type"] == BUTTON]
-        rows.append(row + [f"[{part.get('placeholder', 'choose')} v]" for part in parts if part["type"] in FIELDS_OF_SELECTS])
+        rows.append(row + [f"[{part.get('placeholder', 'choose')} v]" for part in parts if part["type"] in SELECTS])
     return rows
 
 
-def _label(button: dict[str, object]) -> str:
-    emoji = button.get("emoji")
-    sign = str(emoji.get("name", "")) if isinstance(emoji, dict) else ""
-    return " ".join(part for part in (sign, str(button.get("label") or "")) if part)
-
-
-def with_names(world: World, text: str) -> str:
-    """The text with the names in the place of ids, as the client shows mentions."""
-    text = USER.sub(lambda found: f"@{world.users[found[1]].name}" if found[1] in world.users else found[0], text)
-    text = CHANNEL.sub(lambda found: f"#{world.channels[found[1]].name}" if found[1] in world.channels else found[0], text)
-    roles = {role.id: role.name for guild in world.guilds.values() for role in guild.roles.values()}
-    return ROLE.sub(lambda found: f"@{roles.get(found[1], found[1])}", text)
+def _label(button: Json) -> str:
+    sign = (button.get("emoji") or {}).get("name")
+    return " ".join(part for part in (sign, button.get("label")) if part)

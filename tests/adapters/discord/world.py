@@ -161,6 +161,8 @@ class World:
         self.guilds: dict[str, Guild] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[str, Message] = {}
+        self.messages_of_bot: list[Message] = []
+        self._dms: dict[str, Channel] = {}  # by the person's id
         self.interactions: dict[str, Interaction] = {}
         self.interaction_by_token: dict[str, Interaction] = {}
         self.commands: list[Json] = []
@@ -208,12 +210,11 @@ class World:
 
     def dm_with(self, user_id: str) -> Channel:
         """The DM of the bot and that person, made on first use."""
-        for channel in self.channels.values():
-            if channel.type is ChannelType.DM and channel.recipient_ids == [user_id]:
-                return channel
-        return self.add_channel(
-            Channel(self.new_id(), ChannelType.DM, f"DM with {self.users[user_id].name}", time.time(), recipient_ids=[user_id])
-        )
+        if user_id not in self._dms:
+            name = f"DM with {self.users[user_id].name}"
+            channel = Channel(self.new_id(), ChannelType.DM, name, time.time(), recipient_ids=[user_id])
+            self._dms[user_id] = self.add_channel(channel)
+        return self._dms[user_id]
 
     def guild_of(self, channel: Channel) -> Guild | None:
         return self.guilds.get(channel.guild_id) if channel.guild_id else None
@@ -242,6 +243,8 @@ class World:
 
     def add_message(self, message: Message) -> Message:
         self.messages[message.id] = message
+        if message.author_id == self.bot.id:
+            self.messages_of_bot.append(message)
         if message.visible_to is None:
             self.channels[message.channel_id].message_ids.append(int(message.id))
         return message
