@@ -12,6 +12,7 @@ from bot.feedback import FeedbackService, cleaned_correction
 from bot.messages import Button, Choice, Control, FieldErrors, Form, Notice, Person, Place, Response, Submission, TextInput
 from bot.review import ReviewQueue
 from bot.storage.exchanges import StoredExchange
+from bot.visibility import MaySee
 
 logger = logging.getLogger(__name__)
 
@@ -29,24 +30,20 @@ _VARIANT = regex.compile(r"::skin-tone-\d|[\U0001F3FB-\U0001F3FF\uFE0F]|^:|:$")
 
 
 class Verdicts:
-    """Verdicts of people on platforms.
-
-    `is_staff` says whether a person is support or above; `is_posted`, whether a message in a channel shows an exchange to all
-    who are there.
-    """
+    """Verdicts of people on platforms. `is_staff` says whether a person is support or above in their workspace."""
 
     def __init__(
         self,
         feedback: FeedbackService,
         review: ReviewQueue,
         is_staff: Callable[[Person], bool],
-        is_posted: Callable[[ExchangeId, Place], bool],
+        may_see: MaySee,
         emoji: Mapping[str, Verdict],
     ) -> None:
         self._feedback = feedback
         self._review = review
         self._is_staff = is_staff
-        self._is_posted = is_posted
+        self._may_see = may_see
         self._emoji = emoji
 
     async def rate(self, exchange_id: ExchangeId, verdict: Verdict, person: Person, place: Place) -> Response:
@@ -112,13 +109,6 @@ class Verdicts:
         if not await asyncio.to_thread(self._may_see, exchange, person, place):
             raise CommandRejected("Only members who can see an answer may say what they think of it.")
         return exchange
-
-    def _may_see(self, exchange: StoredExchange, person: Person, place: Place) -> bool:
-        if not person.is_member or not exchange.conversation.startswith(f"{person.workspace}:"):
-            return False
-        if not exchange.is_private or exchange.asked_by == person.id:
-            return True
-        return self._is_posted(exchange.id, place) or self._is_staff(person)
 
 
 def emoji_verdicts(helpful: str, not_helpful: str) -> Mapping[str, Verdict]:

@@ -12,6 +12,7 @@ from bot.messages import PersonId
 from bot.storage import audit
 from bot.storage.chat_tables import CorrectionRow
 from bot.storage.database import Database
+from bot.storage.numbers import row_number
 from bot.storage.tables import ExchangeRow
 from bot.storage.times import utc
 
@@ -69,7 +70,7 @@ class ReviewStore:
     def get(self, correction_id: str) -> Correction | None:
         """None also for what is no number."""
         with self._database.reading() as session:
-            found = session.exec(_joined().where(CorrectionRow.id == _number(correction_id))).first()
+            found = session.exec(_joined().where(CorrectionRow.id == row_number(correction_id))).first()
             return _correction(*found) if found else None
 
     def undecided(self, workspace: str) -> list[Correction]:
@@ -89,7 +90,7 @@ class ReviewStore:
     def decide(self, correction_id: str, state: CorrectionState, text: str, person: PersonId) -> Correction:
         """Takes the decision, with the text as it shall be; one that is decided is given back as it is."""
         with self._database.writing() as session:
-            row, question = session.exec(_joined().where(CorrectionRow.id == _number(correction_id))).one()
+            row, question = session.exec(_joined().where(CorrectionRow.id == row_number(correction_id))).one()
             if row.state == CorrectionState.WAITING:
                 details = {"decision": CARRIED_OUT[state], "edited": text != row.text}
                 audit.record(session, person, "correction_decided", correction_id, details)
@@ -101,7 +102,7 @@ class ReviewStore:
     def note_carried_out(self, correction_id: str) -> None:
         """Nothing is left to do of a decision."""
         with self._database.writing() as session:
-            row = session.get_one(CorrectionRow, _number(correction_id))
+            row = session.get_one(CorrectionRow, row_number(correction_id))
             row.state = CARRIED_OUT.get(CorrectionState(row.state), row.state)
             session.add(row)
 
@@ -117,10 +118,6 @@ def _same(session: Session, exchange_id: ExchangeId, text: str) -> CorrectionRow
     waiting = [row for row in rows if row.state == CorrectionState.WAITING]
     approved = [row for row in rows if row.state in (CorrectionState.APPROVING, CorrectionState.APPROVED)]
     return next((row for row in [*waiting, *approved[-1:]] if row.text == text), None)
-
-
-def _number(correction_id: str) -> int:
-    return int(correction_id) if correction_id.isascii() and correction_id.isdecimal() else 0
 
 
 def _correction(row: CorrectionRow, question: str) -> Correction:

@@ -12,6 +12,7 @@ from bot.review import ReviewQueue
 from bot.storage.chat_tables import OutboxRow
 from bot.storage.intake import IntakeStore
 from bot.storage.review import ReviewStore
+from bot.visibility import MaySee, visibility
 from knowledge.documents import Audience
 from tests.bot.conftest import ALL
 
@@ -31,6 +32,10 @@ GUEST = Person(PersonId("slack:T1:GUS"), "Gus", is_member=False)
 
 def is_staff(person: Person) -> bool:
     return person.is_member and person.id in (SUE.id, SAM.id)
+
+
+def may_see(timbre: Timbre) -> MaySee:
+    return visibility(is_staff, IntakeStore(timbre.database).is_posted)
 
 
 async def name_of(person: PersonId) -> str:

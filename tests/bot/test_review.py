@@ -192,7 +192,7 @@ async def test_a_second_decision_is_told_who_has_decided(handbook: Timbre, first
     assert decided(handbook, proposed.id)[1] == SUE.id
 
 
-@pytest.mark.parametrize("correction_id", ["2", "", "-1", "x", "1; --", "٣"])
+@pytest.mark.parametrize("correction_id", ["2", "", "-1", "x", "1; --", "٣", "9" * 30])
 async def test_a_correction_that_is_none_is_refused(handbook: Timbre, correction_id: str) -> None:
     queue = queue_of(handbook)
     await queue.propose((await ask(handbook)).id, RIGHT, BOB)

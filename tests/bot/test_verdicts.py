@@ -13,7 +13,7 @@ from bot.settings import ChatSettings
 from bot.storage.intake import IntakeStore
 from bot.storage.tables import AuditRow
 from bot.verdicts import Verdicts, emoji_verdicts, plain_emoji
-from tests.bot.team import ANN, BOB, CAT, CHANNEL, GUEST, QUESTION, STRANGER, SUE, ask, is_staff, queue_of
+from tests.bot.team import ANN, BOB, CAT, CHANNEL, GUEST, QUESTION, STRANGER, SUE, ask, is_staff, may_see, queue_of
 
 pytestmark = pytest.mark.both_databases
 
@@ -25,7 +25,7 @@ UP, DOWN = "+1", "👎"
 def verdicts_of(timbre: Timbre) -> Verdicts:
     chat = ChatSettings()
     emoji = emoji_verdicts(chat.helpful_emoji, chat.not_helpful_emoji)
-    return Verdicts(timbre.feedback, queue_of(timbre), is_staff, IntakeStore(timbre.database).is_posted, emoji)
+    return Verdicts(timbre.feedback, queue_of(timbre), is_staff, may_see(timbre), emoji)
 
 
 async def submit(timbre: Timbre, exchange: Exchange, person: Person, **values: str) -> object:
