@@ -123,7 +123,7 @@ class AnswerEngine:
         outcome, _ = abstention.decide(retrieval, question.text)
         return Outlook(outcome, retrieval.passages[0].document.audience if retrieval.passages else None)
 
-    async def suggestions(self, audience: Audience) -> list[str]:
+    async def suggestions(self, audience: Audience, limit: int = SUGGESTIONS) -> list[str]:
         """Questions that the documents can answer, each tried."""
         found: list[str] = []
         headings = await asyncio.to_thread(self._suggestible, audience)
@@ -131,7 +131,7 @@ class AnswerEngine:
             retrieval = await asyncio.to_thread(self._retriever.retrieve, candidate, audience)
             if abstention.decide(retrieval, candidate)[0] is Outcome.ANSWERED:
                 found.append(candidate)
-            if len(found) == SUGGESTIONS:
+            if len(found) == limit:
                 break
         return found
 
