@@ -38,10 +38,10 @@ class Sources:
         place = normalise_place(place)
         known = {source.name: source for source in self._knowledge.catalogue.sources()}
         if name == STANDARD_ANSWERS:
-            raise CommandRejected(f"The name {STANDARD_ANSWERS} is taken by corrections; choose another with --source.")
+            raise CommandRejected(f"The name {STANDARD_ANSWERS} is taken by corrections; choose another name.")
         if name in known and known[name].place != place:
             taken = f"{name} is the source at {known[name].place}"
-            raise CommandRejected(f"{taken}; choose another name, or `timbre forget {name}` first if the documents have moved.")
+            raise CommandRejected(f"{taken}; choose another name, or forget {name} first if the documents have moved.")
         found = known.get(name) if name else next((s for s in known.values() if s.place == place), None)
         chosen = name or (found.name if found else _free_name(default_name(place), known))
         kept = found.audience if found else frozenset({EVERYONE})

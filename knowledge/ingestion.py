@@ -227,7 +227,7 @@ class Ingestion:
     def _await_index(self, err: IndexAway, progress: Progress) -> None:
         generation = GenerationId(0)  # none has this number: the smallest thing to ask for
         while True:
-            progress(f"waiting for the index at {err.url} (Ctrl-C stops, nothing is lost)", 0, 0)
+            progress(f"waiting for the index at {err.url} (nothing is lost by stopping)", 0, 0)
             time.sleep(AWAY_PAUSE_S)
             with suppress(IndexAway):
                 self._index.count(generation)
@@ -258,7 +258,7 @@ class Ingestion:
             for document_id in self._store(source, parsed, running, report):
                 stored.append(document_id)
                 done += 1
-                progress("indexing", done, len(files))
+                progress(f"reading {source.name}", done, len(files))
             self._put_into_index(generation, stored, progress)
 
         waiting: tuple[list[_Parsed], Embeddings] | None = None

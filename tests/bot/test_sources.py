@@ -52,7 +52,7 @@ def test_another_folder_of_a_taken_name_gets_a_number(sources: Sources, write: C
 
 
 def test_the_name_of_the_corrections_is_taken(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(CommandRejected, match="choose another with --source"):
+    with pytest.raises(CommandRejected, match="choose another name"):
         sources.describe(str(tmp_path), "standard-answers", None)
 
     assert sources.describe(str(tmp_path / "standard-answers"), None, None).name == "standard-answers-2"

@@ -256,7 +256,7 @@ def test_progress_counts_every_file_once(library: Library, write: Write) -> None
 
     library.ingestion.ingest("docs", str(write(files)), frozenset([EVERYONE]), lambda *step: seen.append(step))
 
-    steps = [(done, total) for what, done, total in seen if what == "indexing"]
+    steps = [(done, total) for what, done, total in seen if what.startswith("reading ")]
     assert steps[-1] == (70, 70)
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
