@@ -65,13 +65,17 @@ class NotAllowed(CommandRejected):
 
 def person_id(text: str) -> PersonId:
     """The id that a person wrote, with or without an @ in front. Raises CommandRejected for a wrong shape (pure)."""
-    found = text.removeprefix("@")
-    if not _PERSON.fullmatch(found):
+    if not is_person_id(text):
         raise CommandRejected(
             f"{text!r} is no person. Mention them, or write platform:workspace:user, such as slack:T1:U1 "
             "(`/timbre who-am-i` shows people their own)."
         )
-    return PersonId(found)
+    return PersonId(text.removeprefix("@"))
+
+
+def is_person_id(text: str) -> bool:
+    """Whether it has the shape of a person's id, with or without an @ in front (pure)."""
+    return bool(_PERSON.fullmatch(text.removeprefix("@")))
 
 
 def workspace_of(person: PersonId) -> str:
@@ -119,6 +123,13 @@ class RoleBook:
         self._store.record_try(person.id, action, subject, {"allowed": is_allowed, "role": found or "", "needed": role})
         if not is_allowed:
             raise NotAllowed(found, role)
+
+    @property
+    def first_admin_note(self) -> str:
+        """Who the first admin is, and where that is said."""
+        if not self._first_admin:
+            return f"There is no first admin; {FIRST_ADMIN_SETTING} can name one."
+        return f"The first admin is `{self._first_admin}` ({FIRST_ADMIN_SETTING})."
 
     def may_manage(self, admin: Person, other: PersonId) -> bool:
         """An admin manages people of their own workspace, the first admin those of all."""

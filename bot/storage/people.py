@@ -11,6 +11,7 @@ from bot.people import Grant, Membership, Role
 from bot.storage import audit
 from bot.storage.chat_tables import GroupMemberRow, RoleRow
 from bot.storage.database import Database
+from bot.storage.times import utc
 from knowledge.documents import Audience
 from knowledge.tables import in_slices
 
@@ -86,4 +87,4 @@ class PeopleStore:
 
 def _grants(session: Session) -> list[Grant]:
     rows = session.exec(select(RoleRow).order_by(RoleRow.person)).all()
-    return [Grant(PersonId(row.person), Role(row.role), row.granted_by, row.granted_at) for row in rows]
+    return [Grant(PersonId(row.person), Role(row.role), row.granted_by, utc(row.granted_at)) for row in rows]
