@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import printing
+from bot import chat_cli, printing
 from bot.errors import BotError, CommandRejected, ModelUnavailable
 from bot.logs import set_up_logging
 from bot.printing import console, print_json
@@ -39,6 +39,8 @@ known = typer.Typer(no_args_is_help=True, help="Questions that people confirmed 
 app.add_typer(known, name="questions")
 index = typer.Typer(no_args_is_help=True, help="The index: compare it with the catalogue, of which it is made.")
 app.add_typer(index, name="index")
+app.add_typer(chat_cli.roles, name="roles")
+app.add_typer(chat_cli.groups, name="groups")
 
 AudienceOption = Annotated[
     list[str] | None,

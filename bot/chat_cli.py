@@ -1,0 +1,94 @@
+"""`timbre roles` and `timbre groups`: who may do what and read what in chat, as the operator sets it at a terminal."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bot.logs import set_up_logging
+from bot.people import Role, RoleBook, person_id
+from bot.printing import console
+from bot.settings import load
+from bot.spelling import right_word
+
+roles = typer.Typer(no_args_is_help=True, help="Who is support or admin in chat.")
+groups = typer.Typer(no_args_is_help=True, help="Who may read what is for a group.")
+
+PersonArgument = Annotated[str, typer.Argument(help="platform:workspace:user, such as slack:T1:U1 (`/timbre who-am-i` tells).")]
+GroupArgument = Annotated[str, typer.Argument(help="The group's name, as in `timbre ingest --audience`.")]
+
+
+@roles.command("list")
+def list_roles() -> None:
+    """Show who was given which role; everybody else is a member."""
+    with _role_book() as book:
+        table = Table("person", "role", "by", "at", box=None, header_style="bold", pad_edge=False)
+        for grant in book.grants():
+            table.add_row(Text(grant.person), grant.role, Text(grant.granted_by), f"{grant.granted_at:%Y-%m-%d %H:%M} UTC")
+        console.print(table if table.row_count else "Nobody was given a role yet.")
+        console.print(book.first_admin_note.replace("`", ""), soft_wrap=True)
+
+
+@roles.command("grant")
+def grant(person: PersonArgument, role: Annotated[str, typer.Argument(help="support or admin.")]) -> None:
+    """Give a person a role, in place of the one before."""
+    found, chosen = person_id(person), Role(right_word(role, list(Role), "role"))
+    with _role_book() as book:
+        book.grant(found, chosen, _operator())
+    console.print(f"{found} is {chosen} now.", markup=False)
+
+
+@roles.command("revoke")
+def revoke(person: PersonArgument) -> None:
+    """Make a plain member of a person."""
+    found = person_id(person)
+    with _role_book() as book:
+        book.revoke(found, _operator())
+    console.print(f"{found} is a plain member now.", markup=False)
+
+
+@groups.command("list")
+def list_groups() -> None:
+    """Show who is in which group; everybody is in everyone."""
+    with _role_book() as book:
+        table = Table("group", "person", box=None, header_style="bold", pad_edge=False)
+        for membership in book.memberships():
+            table.add_row(Text(membership.group), Text(membership.person))
+    console.print(table if table.row_count else "Nobody is in a group yet.")
+
+
+@groups.command("add")
+def add(person: PersonArgument, group: GroupArgument) -> None:
+    """Let a person read what is for a group."""
+    found = person_id(person)
+    with _role_book() as book:
+        name = book.add_to_group(found, group, _operator())
+    console.print(f"{found} may read what is for {name} now.", markup=False)
+
+
+@groups.command("remove")
+def remove(person: PersonArgument, group: GroupArgument) -> None:
+    """Let a person no longer read it."""
+    found = person_id(person)
+    with _role_book() as book:
+        name = book.remove_from_group(found, group, _operator())
+    console.print(f"{found} may no longer read what is for {name}.", markup=False)
+
+
+@contextmanager
+def _role_book() -> Iterator[RoleBook]:
+    from bot.main import open_database
+    from bot.storage.people import PeopleStore
+
+    settings = load()
+    set_up_logging(settings.log_level)
+    with closing(open_database(settings)) as database:
+        yield RoleBook(PeopleStore(database), settings.chat.first_admin)
+
+
+def _operator() -> str:
+    return f"console:{getpass.getuser()}"
