@@ -8,7 +8,7 @@ from bot.conversation import ExchangeId
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService
 from bot.links import without_links
-from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind
+from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_place
 from bot.people import workspace_of
 from bot.replies import block_quote
 from bot.storage.escalations import Escalation, EscalationState, EscalationStore
@@ -26,6 +26,8 @@ class Escalations:
         feedback: FeedbackService,
         may_see: MaySee,
         is_staff: Callable[[Person], bool],
+        is_posted: Callable[[ExchangeId, Place], bool],
+        staff: Callable[[str], Sequence[PersonId]],
         put: Callable[[Delivery], Awaitable[None]],
         name_of: Callable[[PersonId], Awaitable[str]],
     ) -> None:
@@ -33,11 +35,13 @@ class Escalations:
         self._feedback = feedback
         self._may_see = may_see
         self._is_staff = is_staff
+        self._is_posted = is_posted
+        self._staff = staff
         self._put = put
         self._name_of = name_of
 
-    async def ask_person(self, exchange_id: ExchangeId, person: Person, place: Place) -> Delivery:
-        """Calls support in the thread that `place` names; what was put into the outbox.
+    async def ask_person(self, exchange_id: ExchangeId, person: Person, place: Place) -> Escalation:
+        """Calls support in the thread that `place` names; where nobody else has seen the answer, writes to the staff directly.
 
         Raises CommandRejected when people have been asked before; where that broke off before support was called, they are now.
         """
@@ -48,11 +52,15 @@ class Escalations:
         if escalation.state is EscalationState.RESOLVED:
             raise await self._resolved_before(escalation, person)
         name = person.name if is_new else await self._name_of(escalation.asked_by)
-        delivery = _call(escalation, name)
-        await self._put(delivery)
+        is_seen = not exchange.is_private or await asyncio.to_thread(self._is_posted, exchange_id, place)
+        staff = [] if is_seen else await asyncio.to_thread(self._staff, person.workspace)
+        for call in [_call(escalation, name)] if is_seen else [_direct_call(escalation, name, member) for member in staff]:
+            await self._put(call)
+        if not is_seen and not staff:
+            raise CommandRejected("Nobody here has the role support yet; please ask a colleague, or an admin.")
         if not is_new:
             raise CommandRejected("People have already been asked; they will answer in the thread.")
-        return delivery
+        return escalation
 
     async def resolve(self, escalation_id: str, person: Person) -> Escalation:
         """Takes it off the list. Support and who asked may do that. Raises CommandRejected."""
@@ -99,6 +107,15 @@ def resolved_button(escalation: Escalation) -> Button:
 
 
 def _call(escalation: Escalation, name: str) -> Delivery:
-    text = f"{without_links(name)} asks for a person's help with this question:\n\n{block_quote(escalation.question)}"
-    reply = Reply(ReplyKind.NOTICE, text, buttons=[resolved_button(escalation)], calls_support=True)
+    reply = Reply(ReplyKind.NOTICE, _request(escalation, name), buttons=[resolved_button(escalation)], calls_support=True)
     return Delivery(DeliveryKey(f"escalation:{escalation.id}"), escalation.place, reply)
+
+
+def _direct_call(escalation: Escalation, name: str, staff: PersonId) -> Delivery:
+    text = f"{_request(escalation, name)}\n\nIt was asked privately: please write to {without_links(name)} directly."
+    reply = Reply(ReplyKind.NOTICE, text, buttons=[resolved_button(escalation)])
+    return Delivery(DeliveryKey(f"escalation:{escalation.id}:{staff}"), direct_place(staff), reply, to=staff)
+
+
+def _request(escalation: Escalation, name: str) -> str:
+    return f"{without_links(name)} asks for a person's help with this question:\n\n{block_quote(escalation.question)}"

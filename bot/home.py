@@ -12,7 +12,7 @@ from bot.links import without_links
 from bot.messages import Button, Control, Greeting, Home, Item, Person, PersonId, Section
 from bot.people import Role
 from bot.responding import NOT_A_MEMBER
-from bot.review import ReviewQueue
+from bot.review import ReviewQueue, decision_buttons
 from bot.storage.escalations import Escalation
 from bot.storage.exchanges import ExchangeStore, PastExchange
 from bot.storage.review import Correction
@@ -76,11 +76,10 @@ class HomePages:
         if role is None:
             return Home([Section("Welcome", [Item(NOT_A_MEMBER)])])
         now = datetime.now(UTC)
-        past = await asyncio.to_thread(self._exchanges.asked_by, person.id, LAST_QUESTIONS)
         sections = [
             Section("How to ask", [Item(line) for line in HOW_TO_ASK]),
             Section("You could ask", [_suggestion(question) for question in await self._suggestions(person)]),
-            Section("Your last questions", [_past(exchange, now) for exchange in past]),
+            await self.mine(person),
         ]
         sections = [section for section in sections if section.items]
         if role.includes(Role.SUPPORT):
@@ -88,6 +87,18 @@ class HomePages:
         if role.includes(Role.ADMIN):
             sections.append(Section("State", [Item(line) for line in await self._state()]))
         return Home(sections)
+
+    async def mine(self, person: Person) -> Section:
+        """The person's last questions, with what became of them."""
+        past = await asyncio.to_thread(self._exchanges.asked_by, person.id, LAST_QUESTIONS)
+        return Section("Your last questions", [_past(exchange, datetime.now(UTC)) for exchange in past])
+
+    async def queue(self, person: Person) -> Section:
+        """What waits for support staff of the person's workspace: corrections first, then questions."""
+        now, workspace = datetime.now(UTC), person.workspace
+        sections = [await self._corrections(workspace, now), await self._open_questions(workspace, now)]
+        items = [item for section in sections for item in section.items if item.buttons]
+        return Section("What waits for support", items or [Item("Nothing waits.")])
 
     async def greeting(self, person: Person) -> Greeting:
         """The greeting of the style guide, with questions to begin with."""
@@ -136,11 +147,7 @@ def _past(exchange: PastExchange, now: datetime) -> Item:
 def _correction(correction: Correction, name: str, now: datetime) -> Item:
     question, answer = clipped(correction.question, MAX_QUESTION_CHARS), clipped(correction.text, MAX_ANSWER_CHARS)
     age = in_words(now - correction.proposed_at)
-    buttons = [
-        Button(Control.APPROVE, correction.id, "Approve"),
-        Button(Control.EDIT, correction.id, "Edit"),
-        Button(Control.REJECT, correction.id, "Reject", is_dangerous=True),
-    ]
+    buttons = decision_buttons(correction.id)
     return Item(f"**{question}**\n> {answer}\n*{clipped(name, MAX_QUESTION_CHARS)}, {age} ago*", buttons)
 
 

@@ -107,6 +107,13 @@ class IncomingMessage:
         return self.key if self.addressed is Addressed.COMMAND else self.answer_place.conversation
 
 
+class Mark(StrEnum):
+    """What is put on a message for everybody to see, beside its text."""
+
+    ESCALATED = "escalated"  # people were asked to take over
+    RESOLVED = "resolved"
+
+
 class Control(StrEnum):
     """What a button, a menu entry or a form is for. The word stands in what a platform stores under old messages: keep it."""
 

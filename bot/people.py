@@ -116,6 +116,11 @@ class RoleBook:
             return None
         return Role.ADMIN if person.id == self._first_admin else self._store.role(person.id)
 
+    def is_staff(self, person: Person) -> bool:
+        """Support or above."""
+        role = self.role_of(person)
+        return role is not None and role.includes(Role.SUPPORT)
+
     def require(self, person: Person, role: Role, action: str, subject: str = "") -> None:
         """Returns when the person may do it. The try is in the audit then, allowed or not. Raises NotAllowed."""
         found = self.role_of(person)
@@ -141,7 +146,14 @@ class RoleBook:
 
     def admins(self, workspace: str) -> list[PersonId]:
         """The admins of a workspace (`platform:workspace`), the first admin of all among them."""
-        granted = [grant.person for grant in self.grants() if grant.role is Role.ADMIN]
+        return self._those(workspace, Role.ADMIN)
+
+    def staff(self, workspace: str) -> list[PersonId]:
+        """Support staff and admins of a workspace."""
+        return self._those(workspace, Role.SUPPORT)
+
+    def _those(self, workspace: str, role: Role) -> list[PersonId]:
+        granted = [grant.person for grant in self.grants() if grant.role.includes(role)]
         return [person for person in [self._first_admin, *granted] if person and workspace_of(person) == workspace]
 
     def grant(self, person: PersonId, role: Role, by: str) -> None:

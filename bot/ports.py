@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.conversation import ChatMessage, ReleaseId
-from bot.messages import Delivery, DeliveryKey, IncomingMessage, PersonId, Place, Viewers
+from bot.messages import Delivery, DeliveryKey, IncomingMessage, Mark, MessageRef, PersonId, Place, Viewers
 from knowledge.documents import Audience
 from knowledge.retrieval import Retrieval
 
@@ -104,6 +104,9 @@ class ChatPlatform(Protocol):
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         """Whether somebody but its author has written below the message. Raises both."""
+
+    async def mark(self, message: MessageRef, mark: Mark) -> None:
+        """Puts the mark on a message of ours, in place of an earlier one. Never raises: a mark is an ornament."""
 
     async def name_of(self, person: PersonId) -> str:
         """How people know that person; the id where that cannot be found out. Never raises."""

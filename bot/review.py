@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bot.conversation import ExchangeId, Verdict
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService, cleaned_correction
-from bot.messages import Control, Delivery, DeliveryKey, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_place
+from bot.messages import Button, Control, Delivery, DeliveryKey, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_place
 from bot.people import workspace_of
 from bot.replies import block_quote
 from bot.storage.exchanges import ExchangeStore
@@ -125,6 +125,15 @@ class ReviewQueue:
         """Those who say that the answer is not helpful."""
         given = self._exchanges.feedback(exchange_id)
         return [feedback.given_by for feedback in given if feedback.verdict is Verdict.NOT_HELPFUL]
+
+
+def decision_buttons(correction_id: str) -> Sequence[Button]:
+    """What support staff may do with a correction (pure)."""
+    return (
+        Button(Control.APPROVE, correction_id, "Approve"),
+        Button(Control.EDIT, correction_id, "Edit"),
+        Button(Control.REJECT, correction_id, "Reject", is_dangerous=True),
+    )
 
 
 def proposal_form(exchange_id: ExchangeId, text: str = "") -> Form:

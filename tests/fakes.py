@@ -9,7 +9,7 @@ import numpy as np
 
 from bot.conversation import ChatMessage, ReleaseId
 from bot.errors import BotError, ModelUnavailable
-from bot.messages import Delivery, DeliveryKey, IncomingMessage, PersonId, Place, Viewers
+from bot.messages import Delivery, DeliveryKey, IncomingMessage, Mark, MessageRef, PersonId, Place, Viewers
 from bot.ports import ModelIdentity, ReplyStream
 from knowledge.embedding import unit
 from knowledge.ports import Embedding, Floats
@@ -101,6 +101,7 @@ class RecordingPlatform:
         self.refusals: list[BotError] = []
         self.missed_messages: dict[Place, list[IncomingMessage]] = {}
         self.has_answers = False
+        self.marks: list[tuple[MessageRef, Mark]] = []
 
     async def run(self) -> None:
         self.is_connected = True
@@ -138,6 +139,9 @@ class RecordingPlatform:
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         return self.has_answers
+
+    async def mark(self, message: MessageRef, mark: Mark) -> None:
+        self.marks.append((message, mark))
 
     async def name_of(self, person: PersonId) -> str:
         return person

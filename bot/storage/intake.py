@@ -199,6 +199,13 @@ class IntakeStore:
             row = session.get(PostedMessageRow, (where.platform, where.workspace, where.channel, message.id))
             return ExchangeId(row.exchange_id) if row else None
 
+    def posted(self, exchange: ExchangeId) -> list[MessageRef]:
+        """The messages that show the exchange, first the first of a long answer."""
+        with self._database.reading() as session:
+            rows = session.exec(select(PostedMessageRow).where(PostedMessageRow.exchange_id == exchange)).all()
+        found = [MessageRef(Place(row.platform, row.workspace, row.channel, row.thread), row.message_id) for row in rows]
+        return sorted(found, key=lambda ref: (len(ref.id), ref.id))
+
     def is_posted(self, exchange: ExchangeId, place: Place) -> bool:
         """Whether a message in the channel of that place shows the exchange to whoever is there."""
         where = (

@@ -1,5 +1,6 @@
 """Questions that are handed to people: called for once, listed until resolved."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,8 +22,22 @@ THREAD = Place("slack", "T1", "C1", "10")
 
 
 def escalations_of(timbre: Timbre) -> Escalations:
+    return escalations_with(timbre, lambda delivery: put(timbre, delivery))
+
+
+def escalations_with(timbre: Timbre, put: Callable[[Delivery], Awaitable[None]]) -> Escalations:
+    is_posted = IntakeStore(timbre.database).is_posted
     store = EscalationStore(timbre.database)
-    return Escalations(store, timbre.feedback, may_see(timbre), is_staff, lambda delivery: put(timbre, delivery), name_of)
+    return Escalations(
+        store, timbre.feedback, may_see(timbre), is_staff, is_posted, lambda workspace: [SAM.id, SUE.id], put, name_of
+    )
+
+
+def called(timbre: Timbre) -> Delivery:
+    """The next call for help in the outbox."""
+    claimed = IntakeStore(timbre.database).claim_delivery("test", datetime.now(UTC), timedelta(minutes=1), [])
+    assert claimed
+    return claimed.delivery
 
 
 async def escalated(timbre: Timbre) -> str:
@@ -32,13 +47,24 @@ async def escalated(timbre: Timbre) -> str:
 
 
 async def test_support_is_called_in_the_thread_with_who_asks_and_the_question(handbook: Timbre) -> None:
-    delivery = await escalations_of(handbook).ask_person((await ask(handbook)).id, BOB, THREAD)
+    await escalations_of(handbook).ask_person((await ask(handbook)).id, BOB, THREAD)
 
+    delivery = called(handbook)
     assert (delivery.place, delivery.to, delivery.exchange) == (THREAD, None, None)
     assert (delivery.reply.kind, delivery.reply.calls_support) == (ReplyKind.NOTICE, True)
     assert delivery.reply.text == f"Bob asks for a person's help with this question:\n\n> {QUESTION}"
     assert [(button.control, button.subject) for button in delivery.reply.buttons] == [(Control.RESOLVED, "1")]
     assert outbox(handbook) == [("escalation:1", delivery.reply.text)]
+
+
+async def test_what_was_asked_privately_goes_to_the_staff_directly_and_never_into_a_channel(handbook: Timbre) -> None:
+    exchange = await ask(handbook, by=ANN, is_private=True)
+
+    await escalations_of(handbook).ask_person(exchange.id, ANN, THREAD)
+
+    deliveries = [called(handbook), called(handbook)]
+    assert [(delivery.to, delivery.place.channel) for delivery in deliveries] == [(SAM.id, ""), (SUE.id, "")]
+    assert all(QUESTION in delivery.reply.text and not delivery.reply.calls_support for delivery in deliveries)
 
 
 async def test_a_second_click_calls_nobody_again(handbook: Timbre) -> None:
@@ -59,11 +85,8 @@ async def test_a_call_that_broke_off_is_made_by_the_next_click(handbook: Timbre)
     async def break_off(_: Delivery) -> None:
         raise ConnectionError
 
-    store = EscalationStore(handbook.database)
     with pytest.raises(ConnectionError):
-        await Escalations(store, handbook.feedback, may_see(handbook), is_staff, break_off, name_of).ask_person(
-            exchange.id, BOB, THREAD
-        )
+        await escalations_with(handbook, break_off).ask_person(exchange.id, BOB, THREAD)
     with pytest.raises(CommandRejected, match="already been asked"):
         await escalations_of(handbook).ask_person(exchange.id, ANN, CHANNEL)
 
@@ -92,9 +115,9 @@ async def test_who_cannot_see_an_answer_shows_its_question_to_nobody(handbook: T
 async def test_a_name_leads_nowhere(handbook: Timbre) -> None:
     prankster = Person(PersonId("slack:T1:P"), "[Pat](https://evil.example)", is_member=True)
 
-    delivery = await escalations_of(handbook).ask_person((await ask(handbook)).id, prankster, THREAD)
+    await escalations_of(handbook).ask_person((await ask(handbook)).id, prankster, THREAD)
 
-    assert "evil" not in delivery.reply.text
+    assert "evil" not in called(handbook).reply.text
 
 
 @pytest.mark.parametrize("person", [BOB, SUE])
