@@ -1,0 +1,1 @@
+"""A local server that speaks Slack, for tests, benchmarks and the demo."""
