@@ -101,7 +101,7 @@ async def global_shortcut(slack: Slack, user: User, to: Installation, callback_i
 
 async def _interact(slack: Slack, user: User, to: Installation, kind: str, **fields: Any) -> Delivery:
     workspace = slack.world.workspaces[to.team]
-    return await _deliver(slack, "interactive", payloads.interaction(kind, slack.world, slack.app, user, workspace, **fields))
+    return await _deliver(slack, "interactive", payloads.interaction(kind, slack.app, user, workspace, **fields))
 
 
 async def _deliver(slack: Slack, kind: Kind, payload: Json) -> Delivery:

@@ -36,7 +36,8 @@ def message_event(message: Message, channel: Channel, world: World) -> Json:
         shape.pop(name, None)
     shape |= {"channel": channel.id, "event_ts": message.ts, "channel_type": CHANNEL_TYPE[channel.kind]}
     if message.subtype == "thread_broadcast" and (root := world.message(channel.id, message.root_ts)):
-        shape["root"] = message_object(root, world)
+        shape.pop("parent_user_id", None)
+        shape["root"] = {n: v for n, v in message_object(root, world).items() if n not in ("reply_users", "is_locked")}
     return shape
 
 
@@ -89,18 +90,15 @@ def membership_event(kind: str, user: User, channel: Channel, ts: str, inviter: 
     return event | ({"inviter": inviter} if inviter else {})
 
 
-def interaction(kind: str, world: World, app: App, user: User, workspace: Workspace, **fields: Any) -> Json:
+def interaction(kind: str, app: App, user: User, workspace: Workspace, **fields: Any) -> Json:
     """What block actions, shortcuts and submissions have in common."""
-    return {
-        "type": kind,
-        "team": {"id": workspace.id, "domain": workspace.domain},
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
-        "api_app_id": app.id,
-        "token": app.verification_token,
-        "enterprise": None,
-        "is_enterprise_install": False,
-        **fields,
-    }
+    person = {"id": user.id, "name": user.name, "team_id": user.team}
+    payload: Json = {"type": kind, "team": {"id": workspace.id, "domain": workspace.domain}, "user": person}
+    payload |= {"token": app.verification_token, "enterprise": None, "is_enterprise_install": False}
+    if kind != "message_action":
+        payload["api_app_id"] = app.id
+        person["username"] = user.name
+    return payload | fields
 
 
 def message_container(message: Message, channel: Channel, world: World) -> Json:

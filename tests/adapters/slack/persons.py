@@ -40,6 +40,10 @@ class Person:
             raise Impossible(f"{self.user.shown_name} sees no modal.")
         return stack[-1]
 
+    async def see_modal(self) -> View:
+        """Waits until they see a modal."""
+        return (await self.slack.until(lambda: self.slack.world.modals[self.id]))[-1]
+
     @property
     def home(self) -> View | None:
         """The Home tab that the app published for them."""
