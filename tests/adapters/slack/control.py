@@ -6,7 +6,7 @@ that are killed.
 `/control/ACTION` is a method of `Person` for `user`; its other arguments are the body's fields. A message or view to press is
 given as `{"channel": .., "ts": ..}`, `"modal"` or `"home"`. GET /control/ledger, /control/transcript?channel=C1, /control/calls,
 /control/problems and /control/settings look on; POST /control/sockets {"do": "cut"}, /control/fault {"kind": "rate_limited",
-"method": ..} and /control/channel, /control/person change the scene."""
+"method": ..}, /control/wait {"answered": 10} and /control/channel, /control/person change the scene."""
 
 import argparse
 import asyncio
@@ -50,6 +50,7 @@ class Control:
                 web.post("/control/fault", self._fault),
                 web.post("/control/person", self._person),
                 web.post("/control/channel", self._channel),
+                web.post("/control/wait", self._wait),
                 web.post("/control/{action}", self._act),
             ]
         )
@@ -98,6 +99,21 @@ class Control:
             shown: list[Message | View] = [m for m in person.ephemerals(value["channel"]) if m.ts == value["ts"]]
             return shown[0] if shown else self._slack.message(value["channel"], value["ts"])
         return value
+
+    async def _wait(self, request: web.Request) -> web.Response:
+        """Returns once that many messages to the bot are answered, or that many sockets open; 408 where it takes too long."""
+        body = await request.json()
+        ledger, sockets = self._slack.ledger(), self._slack.sockets
+
+        def is_reached() -> bool:
+            answered = sum(bool(entry.answers) for entry in ledger.addressed)
+            return bool(answered >= body.get("answered", 0) and len(sockets.ready) >= body.get("sockets", 0))
+
+        try:
+            await self._slack.until(is_reached, within_s=body.get("within_s", 30.0))
+        except TimeoutError as error:
+            return web.json_response({"error": str(error)}, status=408)
+        return web.json_response({"result": None})
 
     async def _sockets(self, request: web.Request) -> web.Response:
         body = await request.json()

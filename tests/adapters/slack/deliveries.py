@@ -85,6 +85,7 @@ class Deliveries:
         self._on_change = on_change
         self._numbers = count(1)
         self._by_envelope: dict[str, Delivery] = {}
+        self._open: dict[int, Delivery] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._waiting: deque[Delivery] = deque()
 
@@ -94,6 +95,7 @@ class Deliveries:
         if kind != "events_api":
             delivery.settled = asyncio.Event()
         self.all.append(delivery)
+        self._open[delivery.number] = delivery
         self._attempt(delivery)
         return delivery
 
@@ -134,7 +136,8 @@ class Deliveries:
 
     @property
     def open(self) -> list[Delivery]:
-        return [delivery for delivery in self.all if delivery.is_open]
+        """Neither acknowledged nor given up, oldest first."""
+        return list(self._open.values())
 
     def _attempt(self, delivery: Delivery, reason: str = "") -> None:
         self._timers.pop(delivery.number, None)
@@ -166,6 +169,7 @@ class Deliveries:
         self._settle(delivery)
 
     def _settle(self, delivery: Delivery) -> None:
+        self._open.pop(delivery.number, None)
         if timer := self._timers.pop(delivery.number, None):
             timer.cancel()
         if delivery.settled:

@@ -18,7 +18,6 @@ class NotAcknowledged(Exception):
 
 
 async def click(slack: Slack, user: User, to: Installation, where: Message | View, action_id: str, value: Any) -> Json:
-    in_view = isinstance(where, View)
     block, element = _find(where.body["blocks"] if isinstance(where, View) else where.blocks, action_id, value)
     action = {"action_id": action_id, "block_id": block["block_id"], "action_ts": slack.world.new_ts()}
     action |= {"type": element["type"], **forms.pressed(element, value)}
@@ -31,12 +30,10 @@ async def click(slack: Slack, user: User, to: Installation, where: Message | Vie
         channel = slack.world.channels[where.channel]
         fields |= payloads.message_container(where, channel, slack.world)
         fields |= {"response_url": _response_url(slack, user, to, channel, where), "state": {"values": {}}}
-    delivery = await _interact(slack, user, to, "block_actions", **fields)
-    if in_view:
-        return delivery.ack
-    if delivery.ack:
-        slack.problems.append("A press in a message was acknowledged with a body, which Slack ignores.")
-    return delivery.ack
+    ack = (await _interact(slack, user, to, "block_actions", **fields)).ack
+    if ack:
+        slack.problems.append("A press was acknowledged with a body, which Slack ignores.")
+    return ack
 
 
 async def submit(slack: Slack, user: User, to: Installation, view: View, values: Json) -> Json:

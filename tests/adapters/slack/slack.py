@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 
 from tests.adapters.slack import payloads, reading
@@ -21,6 +22,7 @@ from tests.adapters.slack.state import App, Channel, Clock, Installation, Json, 
 from tests.adapters.slack.world import World
 
 T = TypeVar("T")
+PAUSE_AFTER_LOOK = 10  # times as long as looking took: waiting costs a tenth of the time, whatever is looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Slack:
         self.faults = Faults(self.reference)
         self.handles = Handles(self.clock)
         self.deliveries = Deliveries(self.clock, patience or Patience(), self.changed)
-        self.sockets = SocketHub(self.app, self.deliveries)
+        self.sockets = SocketHub(self.app, self.deliveries, self.changed)
         self.deliveries.carrier = self.sockets
         self.enforces_rate_limits = enforces_rate_limits
         self.mention_comes_first = True
@@ -262,9 +264,13 @@ class Slack:
         """Waits until `holds` returns something true, and returns it. TimeoutError otherwise, with what went on."""
         try:
             async with asyncio.timeout(within_s):
-                while not (found := holds()):
+                while True:
+                    started = perf_counter()
+                    if found := holds():
+                        return found
+                    looked_for_s = perf_counter() - started
                     await self._changed.wait()
-                return found
+                    await asyncio.sleep(looked_for_s * PAUSE_AFTER_LOOK)
         except TimeoutError:
             last = [f"{call.method}: {call.error or 'ok'}" for call in self.calls[-5:]]
             raise TimeoutError(f"Not within {within_s} s. Last calls: {last}. Problems: {self.problems}") from None

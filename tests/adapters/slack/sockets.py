@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from uuid import uuid4
@@ -51,7 +52,7 @@ class SocketHub:
 
     timeout_reason = "timeout"
 
-    def __init__(self, app: App, deliveries: Deliveries) -> None:
+    def __init__(self, app: App, deliveries: Deliveries, on_change: Callable[[], None]) -> None:
         self.sockets: list[Socket] = []
         self.opened = 0
         """How many sockets were ever opened."""
@@ -63,11 +64,11 @@ class SocketHub:
         self._deliveries = deliveries
         self._tickets: set[str] = set()
         self._turn = count()
-        self._changed = asyncio.Event()
+        self._on_change = on_change
 
     @property
     def is_open(self) -> bool:
-        return any(not socket.is_leaving for socket in self.sockets)
+        return bool(self.ready)
 
     def issue_ticket(self) -> str:
         ticket = uuid4().hex
@@ -79,7 +80,7 @@ class SocketHub:
         self._tickets.clear()
 
     def carry(self, delivery: Delivery, attempt: Attempt) -> str | None:
-        ready = [socket for socket in self.sockets if not socket.is_leaving]
+        ready = self.ready
         socket = ready[next(self._turn) % len(ready)]
         frame: Json = {
             "type": delivery.kind,
@@ -98,7 +99,7 @@ class SocketHub:
         if self.refuse_next or ticket not in self._tickets:
             self.refuse_next = max(0, self.refuse_next - 1)
             self.refused += 1
-            self._note()
+            self._on_change()
             return web.Response(status=403, text="This ticket opens nothing.")
         self._tickets.discard(ticket)
         ws = web.WebSocketResponse(autoping=False, max_msg_size=0)
@@ -109,14 +110,14 @@ class SocketHub:
         if len(self.sockets) >= MAX_SOCKETS:
             self._ask_to_leave(socket, "too_many_websockets")
         self.sockets.append(socket)
-        self._note()
+        self._on_change()
         self._deliveries.carrier_opened()
         try:
             await self._listen(socket)
         finally:
             socket.stop()
             self.sockets.remove(socket)
-            self._note()
+            self._on_change()
         return ws
 
     def disconnect(self, reason: str = "refresh_requested") -> None:
@@ -136,11 +137,10 @@ class SocketHub:
         for socket in self.sockets:
             socket.is_deaf = True
 
-    async def until(self, sockets: int, within_s: float = 10.0) -> None:
-        """Waits until that many sockets are open and not leaving."""
-        async with asyncio.timeout(within_s):
-            while sum(not socket.is_leaving for socket in self.sockets) != sockets:
-                await self._changed.wait()
+    @property
+    def ready(self) -> list[Socket]:
+        """Those that are open and were not asked to leave."""
+        return [socket for socket in self.sockets if not socket.is_leaving]
 
     async def close(self) -> None:
         for socket in list(self.sockets):
@@ -169,11 +169,7 @@ class SocketHub:
         socket.send(_disconnect_frame(reason))
         socket.is_leaving = True
         asyncio.get_running_loop().call_later(CLOSES_AFTER_S, socket.cut)
-        self._note()
-
-    def _note(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._on_change()
 
 
 def _disconnect_frame(reason: str) -> Json:

@@ -5,28 +5,13 @@ from typing import Any
 import aiohttp
 import pytest
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 
 from tests.adapters.slack.bolt import a_client, an_app, connected
 from tests.adapters.slack.deliveries import Patience
-from tests.adapters.slack.interactions import NotAcknowledged
-from tests.adapters.slack.office import Office
+from tests.adapters.slack.office import Office, furnish
+from tests.adapters.slack.server import SlackServer
 from tests.adapters.slack.state import Impossible, Json
-
-PLAIN = {"type": "plain_text", "text": "Text"}
-MODAL: Json = {
-    "type": "modal",
-    "callback_id": "why",
-    "title": PLAIN,
-    "submit": PLAIN,
-    "notify_on_close": True,
-    "blocks": [
-        {"type": "input", "block_id": "reason", "label": PLAIN, "element": {"type": "plain_text_input", "action_id": "typed"}}
-    ],
-}
-BUTTON: Json = {
-    "type": "actions",
-    "elements": [{"type": "button", "action_id": "why", "value": "42", "text": {"type": "plain_text", "text": "Why?"}}],
-}
 
 
 def echo(office: Office, seen: list[tuple[str, str]]) -> AsyncApp:
@@ -125,6 +110,57 @@ async def test_people_change_delete_react_join_and_share(office: Office) -> None
     ]
 
 
+async def test_another_bot_is_heard_and_is_no_person(office: Office) -> None:
+    seen: list[tuple[str, str]] = []
+    slack = office.slack
+    other = slack.add_person("Deploys", bot_id="B9", app_id="A9")
+    async with connected(slack, echo(office, seen)):
+        await other.join(office.general)
+        await other.say(office.general, f"{slack.mention} Deployed.", subtype="bot_message")
+        await slack.until(lambda: len(seen) == 3)
+
+    sent = [delivery.payload["event"] for delivery in slack.deliveries.all if delivery.event_type == "message"]
+    assert [(event["subtype"], event["bot_id"]) for event in sent if event["user"] == other.id] == [("bot_message", "B9")]
+    assert slack.ledger().entries == {}
+
+
+async def test_an_edit_that_adds_the_mention_is_a_mention(office: Office) -> None:
+    seen: list[tuple[str, str]] = []
+    async with connected(office.slack, echo(office, seen)):
+        ts = await office.ana.say(office.general, "How many days?")
+        await office.ana.edit(office.general, ts, f"{office.slack.mention} How many days?")
+        await office.ana.edit(office.general, ts, f"{office.slack.mention} How many days are there?")
+        await office.slack.until(lambda: len(seen) == 4)
+
+    assert sorted(kind for kind, _ in seen) == ["app_mention", "message", "message_changed", "message_changed"]
+
+
+async def test_a_manifest_decides_what_the_app_hears_and_may_do() -> None:
+    manifest = {
+        "features": {
+            "bot_user": {"display_name": "Oracle"},
+            "slash_commands": [{"command": "/ask"}],
+            "shortcuts": [{"callback_id": "flag"}],
+        },
+        "oauth_config": {"scopes": {"bot": ["im:history", "channels:history"]}},
+        "settings": {"event_subscriptions": {"bot_events": ["message.im", "app_mention"]}},
+    }
+    async with SlackServer(manifest=manifest) as slack:
+        office = furnish(slack)
+        await office.ana.say(office.general, f"{slack.mention} Hello")
+        await office.ana.dm("Hello")
+        with pytest.raises(SlackApiError):
+            await a_client(slack).chat_postMessage(channel=office.general, text="Hello")
+        with pytest.raises(Impossible, match="no command"):
+            await office.ana.slash("/tell")
+        with pytest.raises(Impossible, match="no shortcut"):
+            await office.ana.global_shortcut("praise")
+
+    assert [delivery.payload["event"]["channel_type"] for delivery in slack.deliveries.all] == ["im"]
+    assert slack.problems == ["chat.postMessage lacks the scope chat:write."]
+    assert slack.name_of("U0TIMBRE1") == "Oracle"
+
+
 async def test_an_event_is_repeated_until_it_is_acknowledged(office: Office) -> None:
     slack = office.slack
     tries: list[tuple[int, str]] = []
@@ -214,125 +250,3 @@ async def test_a_ticket_opens_one_socket_once(office: Office) -> None:
             await session.ws_connect((await a_client(slack).apps_connections_open(app_token=slack.app_token))["url"])
 
     assert (slack.sockets.opened, slack.sockets.refused) == (1, 3)
-
-
-async def test_a_press_opens_a_form_whose_submission_is_refused_then_taken(office: Office) -> None:
-    slack, app = office.slack, an_app(office.slack)
-    typed: list[str] = []
-
-    @app.action("why")
-    async def press(ack: Any, body: Json, client: Any) -> None:
-        await ack()
-        await client.views_open(trigger_id=body["trigger_id"], view={**MODAL, "private_metadata": body["actions"][0]["value"]})
-
-    @app.view("why")
-    async def submitted(ack: Any, view: Json) -> None:
-        typed.append(view["state"]["values"]["reason"]["typed"]["value"])
-        if len(typed) == 1:
-            await ack(response_action="errors", errors={"reason": "Say more."})
-        else:
-            await ack(response_action="update", view={**MODAL, "submit": None, "blocks": [{"type": "divider"}]})
-
-    async with connected(slack, app):
-        posted = await a_client(slack).chat_postMessage(channel=office.general, text="Pick", blocks=[BUTTON])
-        await office.ana.click(slack.message(office.general, posted["ts"]), "why", "42")
-        private_metadata = (await office.ana.see_modal()).body["private_metadata"]
-        refused = await office.ana.submit({"reason": "no"})
-        taken = await office.ana.submit({"typed": "because"})
-
-    assert refused == {"response_action": "errors", "errors": {"reason": "Say more."}}
-    assert taken["response_action"] == "update"
-    assert typed == ["no", "because"]
-    assert private_metadata == "42"
-    assert office.ana.modal.body["blocks"][0]["type"] == "divider"
-
-
-async def test_nobody_can_press_or_fill_in_what_is_not_there(office: Office) -> None:
-    slack = office.slack
-    posted = await a_client(slack).chat_postMessage(channel=office.leads, text="Pick", blocks=[BUTTON])
-    message = slack.message(office.leads, posted["ts"])
-
-    with pytest.raises(Impossible, match="action id other"):
-        await office.ben.click(message, "other")
-    with pytest.raises(Impossible, match="does not offer"):
-        await office.ben.click(message, "why", "43")
-    with pytest.raises(Impossible, match="does not see"):
-        await office.ana.click(message, "why")
-    with pytest.raises(Impossible, match="no modal"):
-        await office.ana.submit()
-    with pytest.raises(Impossible, match="is not in"):
-        await office.ana.say(office.leads, "Hello")
-
-
-async def test_a_press_that_nobody_acknowledges_fails(office: Office) -> None:
-    posted = await a_client(office.slack).chat_postMessage(channel=office.general, text="Pick", blocks=[BUTTON])
-
-    with pytest.raises(NotAcknowledged):
-        await office.ana.click(office.slack.message(office.general, posted["ts"]), "why")
-
-
-async def test_a_command_is_answered_privately_and_its_response_url_works_five_times(office: Office) -> None:
-    slack, app = office.slack, an_app(office.slack)
-    urls: list[str] = []
-
-    @app.command("/ask")
-    async def asked(ack: Any, command: Json) -> None:
-        urls.append(command["response_url"])
-        await ack("One moment.")
-
-    async with connected(slack, app), aiohttp.ClientSession() as session:
-        assert await office.ana.slash("/ask", "How many?", office.general) == {"text": "One moment."}
-        statuses = []
-        for number in range(6):
-            async with session.post(urls[0], json={"text": f"{number}", "response_type": "in_channel"}) as response:
-                statuses.append(response.status)
-
-    assert [slack.visible_text(message) for message in office.ana.ephemerals()] == ["One moment."]
-    assert office.ben.ephemerals() == []
-    assert statuses == [200] * 5 + [404]
-    assert len(slack.world.timeline(office.general)) == 5
-
-
-async def test_a_response_url_replaces_and_deletes_what_was_pressed(office: Office) -> None:
-    slack, app = office.slack, an_app(office.slack)
-
-    @app.action("why")
-    async def press(ack: Any, respond: Any) -> None:
-        await ack()
-        await respond(text="Because.", replace_original=True)
-
-    @app.shortcut("forget")
-    async def forget(ack: Any, respond: Any) -> None:
-        await ack()
-        await respond(delete_original=True)
-
-    async with connected(slack, app):
-        await a_client(slack).chat_postEphemeral(channel=office.general, user="U1", text="Pick", blocks=[BUTTON])
-        [shown] = office.ana.ephemerals()
-        await office.ana.click(shown, "why")
-        await slack.until(lambda: slack.visible_text(shown) == "Because.")
-        await office.ana.message_shortcut(shown, "forget")
-        await slack.until(lambda: not office.ana.ephemerals())
-
-
-async def test_a_transcript_shows_what_people_see(office: Office) -> None:
-    slack, client = office.slack, a_client(office.slack)
-    ts = await office.ana.say(office.general, f"{slack.mention} What is 1 < 2 & 3?")
-    await client.assistant_threads_setStatus(channel_id=office.general, thread_ts=ts, status="is thinking")
-    thinking = slack.transcript(office.general)
-    await client.chat_postMessage(
-        channel=office.general, thread_ts=ts, text="True", blocks=[{"type": "markdown", "text": "**True**\n\nAsk <@U3>."}, BUTTON]
-    )
-    await client.chat_postEphemeral(channel=office.general, thread_ts=ts, user="U1", text="Rate me")
-
-    assert thinking == "== #general ==\nAna Alba: @Timbre What is 1 < 2 & 3?\n    (Timbre is thinking)"
-    assert slack.transcript(office.general).split("\n") == [
-        "== #general ==",
-        "Ana Alba: @Timbre What is 1 < 2 & 3?",
-        "    Timbre: True",
-        "            ",
-        "            Ask @Carla Cruz.",
-        "            [Why?]",
-        "    Timbre (only Ana Alba sees this): Rate me",
-    ]
-    assert "Rate me" not in office.ben.transcript(office.general)

@@ -1,16 +1,12 @@
 """What the Web API answers, through the real slack_sdk: meanings that a bot could get wrong, refusals, faults, limits."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.adapters.slack import faults
-from tests.adapters.slack.bolt import a_client
+from tests.adapters.slack.bolt import a_client, error_of
+from tests.adapters.slack.conftest import strict_slack
 from tests.adapters.slack.office import Office
 from tests.adapters.slack.reading import pings
 from tests.adapters.slack.server import SlackServer
@@ -19,17 +15,6 @@ from tests.adapters.slack.state import Json
 PLAIN = {"type": "plain_text", "text": "Text"}
 HOME: Json = {"type": "home", "blocks": [{"type": "divider"}]}
 MODAL: Json = {"type": "modal", "title": PLAIN, "blocks": [{"type": "divider"}]}
-
-
-@pytest.fixture
-def client(office: Office) -> AsyncWebClient:
-    return a_client(office.slack)
-
-
-async def error_of(call: Awaitable[Any]) -> str:
-    with pytest.raises(SlackApiError) as refused:
-        await call
-    return str(refused.value.response["error"])
 
 
 async def test_history_comes_in_pages_newest_first_without_threads(office: Office, client: AsyncWebClient) -> None:
@@ -247,66 +232,38 @@ async def test_a_second_workspace_has_its_own_token_and_people(office: Office) -
     assert await error_of(used) == "invalid_code"
 
 
+async def test_a_thread_is_named_by_its_first_message(office: Office, client: AsyncWebClient) -> None:
+    ts = await office.ana.say(office.general, "Question")
+    reply = await office.ben.say(office.general, "Reply", thread_ts=ts)
+
+    posted = await client.chat_postMessage(channel=office.general, thread_ts=reply, text="Answer")
+
+    assert posted["message"]["thread_ts"] == ts
+    assert office.slack.take_problems() == [f"thread_ts {reply} is a reply's timestamp: use that of its thread, {ts}."]
+    gone = client.chat_postMessage(channel=office.general, thread_ts="1.000001", text="Answer")
+    assert await error_of(gone) == "thread_not_found"
+
+
+async def test_what_is_no_json_is_refused(office: Office) -> None:
+    headers = {"Authorization": f"Bearer {office.slack.bot_token}", "Content-Type": "application/json"}
+    url = f"{office.slack.api_url}chat.postMessage"
+    async with aiohttp.ClientSession() as session, session.post(url, data="{", headers=headers) as response:
+        assert await response.json() == {"ok": False, "error": "invalid_json"}
+
+    assert office.slack.take_problems() == ["chat.postMessage was sent what is neither JSON nor a form."]
+
+
+async def test_a_test_whose_app_breaks_a_rule_fails() -> None:
+    with pytest.raises(AssertionError, match="40001 characters"):
+        async with strict_slack() as slack:
+            channel = slack.add_channel("general")
+            posted = await a_client(slack).chat_postMessage(channel=channel, text="x" * 40_001)
+            assert len(posted["message"]["text"]) == 40_000
+
+
 async def test_an_unknown_method_is_refused(office: Office, client: AsyncWebClient) -> None:
     assert await error_of(client.api_call("chat.shout")) == "unknown_method"
     assert office.slack.take_problems() == ["chat.shout is no method that this Slack knows."]
-
-
-async def test_faults_come_as_planned(office: Office, client: AsyncWebClient) -> None:
-    slack, channel = office.slack, office.general
-    post: Callable[[], Awaitable[Any]] = lambda: client.chat_postMessage(channel=channel, text="Hello")  # noqa: E731
-    slack.faults.add(faults.rate_limited(7), "chat.postMessage", after=1)
-    slack.faults.add(faults.unavailable(), "chat.postMessage")
-    slack.faults.add(faults.rate_limited_with_200(), "chat.postMessage")
-    slack.faults.add(faults.refuses("restricted_action"), "chat.postMessage", when=lambda arguments: "channel" in arguments)
-
-    with pytest.raises(SlackApiError) as unavailable:
-        await post()
-    assert unavailable.value.response.status_code == 503
-    with pytest.raises(SlackApiError) as limited:
-        await post()
-    assert (limited.value.response.status_code, limited.value.response.headers["Retry-After"]) == (429, "7")
-    assert [await error_of(post()) for _ in range(2)] == ["ratelimited", "restricted_action"]
-    assert (await post())["ok"]
-    with pytest.raises(ValueError, match="does not document"):
-        slack.faults.add(faults.refuses("hash_conflict"), "chat.postMessage")
-
-
-async def test_a_lost_reply_leaves_the_message_there(office: Office, client: AsyncWebClient) -> None:
-    slack = office.slack
-    slack.faults.add(faults.drops_call(), "chat.postMessage")
-    slack.faults.add(faults.loses_reply(), "chat.postMessage")
-
-    for posted in (0, 1):
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await client.chat_postMessage(channel=office.general, text="Hello")
-        assert len(slack.world.timeline(office.general)) == posted
-
-
-@pytest.mark.slow
-async def test_slack_sdk_repeats_a_post_whose_reply_was_lost(office: Office) -> None:
-    office.slack.faults.add(faults.loses_reply(), "chat.postMessage")
-    repeating = a_client(office.slack, AsyncConnectionErrorRetryHandler())
-
-    await repeating.chat_postMessage(channel=office.general, text="Hello")
-
-    assert len(office.slack.world.timeline(office.general)) == 2
-
-
-async def test_rate_limits_hold_where_they_are_enforced(office: Office, client: AsyncWebClient) -> None:
-    slack = office.slack
-    slack.enforces_rate_limits = True
-    posts = [client.chat_postMessage(channel=office.general, text="Hello") for _ in range(4)]
-    for post in posts[:3]:
-        await post
-    assert await error_of(posts[3]) == "ratelimited"
-    await client.chat_postMessage(channel=office.leads, text="Hello")
-    slack.clock.advance(1)
-    await client.chat_postMessage(channel=office.general, text="Hello")
-
-    listed = [await client.users_list() for _ in range(20)]
-    assert len(listed) == 20
-    assert await error_of(client.users_list()) == "ratelimited"
 
 
 async def test_servers_do_not_know_of_each_other(office: Office) -> None:

@@ -41,8 +41,12 @@ class WebApi:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
-        raw, sent_as_json = await _read(request)
         method = self._described(name)
+        try:
+            raw, sent_as_json = await _read(request)
+        except ValueError:
+            self._slack.problems.append(f"{name} was sent what is neither JSON nor a form.")
+            return web.json_response({"ok": False, "error": "invalid_json"})
         arguments, token = decode(method, raw), _token(request, raw)
         fault = self._slack.faults.next(name, arguments)
         if fault.delay_s:
