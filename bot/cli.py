@@ -198,6 +198,20 @@ def chat(audience: AudienceOption = None) -> None:
     _run(_settings(), talk)
 
 
+@app.command()
+def serve() -> None:
+    """Answer in Slack and Discord, wherever their tokens are set, until it is stopped.
+
+    Ctrl-C or SIGTERM finishes what is under way, within 20 seconds; what is left is answered after the next start.
+    """
+    from bot.main import build_server
+
+    async def run(timbre: Any) -> None:
+        await build_server(timbre, printing.notify).run()
+
+    _run(_settings(), run)
+
+
 @app.command("eval")
 def evaluate(
     file: Annotated[Path, typer.Argument(help='JSONL: {"question", "page"?, "accept"?, "unanswerable"?, "history"?}')],

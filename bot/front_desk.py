@@ -140,6 +140,10 @@ class FrontDesk:
     async def recall(self, platform: str, name: str) -> dict[str, Any] | None:
         return await asyncio.to_thread(self._services.intake.recall, platform, name)
 
+    async def resume(self) -> None:
+        """Carries out what an earlier process had only decided. To be called before anything else."""
+        await self._services.review.resume()
+
     async def note_connected(self, platform: str) -> None:
         """To be called again and again while messages reach us. Raises DatabaseUnavailable."""
         await self._catch_up.note_connected(platform)

@@ -1,21 +1,42 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
+from bot.commands import Commands
 from bot.engine import AnswerEngine
 from bot.errors import CommandRejected, DatabaseUnavailable, SettingsInvalid
+from bot.escalations import Escalations
 from bot.feedback import AddStandardAnswer, FeedbackService
+from bot.front_desk import FrontDesk, Services
+from bot.home import HomePages
+from bot.inbox import Inbox
 from bot.knowledge_parts import Knowledge
 from bot.language_model import identity_of, open_language_model
-from bot.ports import LanguageModel
+from bot.messages import PersonId, Place, Viewers
+from bot.outbox import Outbox
+from bot.people import RoleBook
+from bot.ports import ChatPlatform, LanguageModel
+from bot.responding import Responder
+from bot.review import ReviewQueue
+from bot.serving import Server
 from bot.settings import Settings
+from bot.sharing import Sharing
+from bot.status import read_status, state_lines
+from bot.storage.channels import ChannelStore
 from bot.storage.database import Database, sqlite_url
+from bot.storage.escalations import EscalationStore
 from bot.storage.exchanges import ExchangeStore
-from bot.voice import read_voice
+from bot.storage.intake import IntakeStore
+from bot.storage.people import PeopleStore
+from bot.storage.review import ReviewStore
+from bot.verdicts import Verdicts, emoji_verdicts
+from bot.visibility import visibility
+from bot.voice import Voice, read_voice
 from bot.weights import Notify, embedder_loader
 from bot.wording import QuoteWorder, may_word
 from knowledge.bulk import BulkEmbedder
@@ -30,6 +51,12 @@ from knowledge.stores.embedded import EmbeddedIndex
 from knowledge.stores.fallback import FallbackIndex
 from knowledge.stores.rows import IndexRows
 from knowledge.terms import TERMS_VERSION
+
+NO_PLATFORM = (
+    "There is nothing to serve: set TIMBRE_SLACK__BOT_TOKEN and TIMBRE_SLACK__APP_TOKEN, or TIMBRE_DISCORD__TOKEN; the README "
+    "says where to get them."
+)
+OpenPlatforms = Callable[[Settings, Database, FrontDesk], Mapping[str, ChatPlatform]]
 
 
 def open_home(settings: Settings) -> None:
@@ -111,6 +138,7 @@ class Timbre:
     exchanges: ExchangeStore
     engine: AnswerEngine
     feedback: FeedbackService
+    voice: Voice
     language_model: LanguageModel | None
     warning: str
 
@@ -156,7 +184,7 @@ def build(
         ask_whom=settings.answer.ask_whom,
     )
     feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(database, knowledge.ingestion))
-    return Timbre(settings, database, knowledge, exchanges, engine, feedback, model, permission.warning)
+    return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, permission.warning)
 
 
 def audience_of(catalogue: Catalogue, groups: Sequence[str] | None) -> tuple[list[str], Audience]:
@@ -180,6 +208,88 @@ def opened_knowledge(settings: Settings, notify: Notify) -> Iterator[Knowledge]:
         knowledge = build_knowledge(settings, database, notify)
         with closing(knowledge.index):
             yield knowledge
+
+
+def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms | None = None) -> Server:
+    """What `timbre serve` runs: all that answers people, and the platforms that have tokens, or those that are given.
+
+    Raises SettingsInvalid when there is no platform.
+    """
+    settings, database, exchanges, feedback = timbre.settings, timbre.database, timbre.exchanges, timbre.feedback
+    platforms: dict[str, ChatPlatform] = {}
+    names = partial(_name_of, platforms)
+    max_late = timedelta(hours=settings.chat.max_late_h)
+    intake, channels = IntakeStore(database), ChannelStore(database)
+    roles = RoleBook(PeopleStore(database), settings.chat.first_admin)
+    outbox = Outbox(intake, platforms, max_late)
+    may_see = visibility(roles.is_staff, intake.is_posted)
+    review = ReviewQueue(ReviewStore(database), exchanges, feedback, outbox.put, names)
+    escalations = Escalations(
+        EscalationStore(database), feedback, may_see, roles.is_staff, intake.is_posted, roles.staff, outbox.put, names
+    )
+    status = partial(read_status, timbre.knowledge, exchanges, partial(_readiness, platforms), intake.counts)
+    homes = HomePages(
+        timbre.engine.suggestions,
+        exchanges,
+        review,
+        escalations,
+        timbre.voice,
+        roles.groups_of,
+        partial(state_lines, status),
+        names,
+    )
+    responder = Responder(
+        timbre.engine,
+        exchanges,
+        intake,
+        roles,
+        channels,
+        platforms,
+        settings.chat,
+        settings.answer.ask_whom,
+        does_word=timbre.language_model is not None,
+        is_escalated=escalations.is_open_in,
+    )
+    inbox = Inbox(intake, responder.respond, responder.give_up, outbox.wake, settings.chat.workers)
+    emoji = emoji_verdicts(settings.chat.helpful_emoji, settings.chat.not_helpful_emoji)
+    services = Services(
+        inbox=inbox,
+        intake=intake,
+        exchanges=exchanges,
+        roles=roles,
+        channels=channels,
+        verdicts=Verdicts(feedback, review, roles.is_staff, may_see, emoji),
+        review=review,
+        escalations=escalations,
+        sharing=Sharing(timbre.engine, exchanges, roles, partial(_viewers_of, platforms), outbox.put),
+        commands=Commands(roles, channels, timbre.knowledge, status, homes.mine, homes.queue, names, outbox.put),
+        homes=homes,
+        platforms=platforms,
+        put=outbox.put,
+    )
+    front_desk = FrontDesk(services, max_late)
+    platforms |= (open_platforms or _open_platforms)(settings, database, front_desk)
+    if not platforms:
+        raise SettingsInvalid(NO_PLATFORM)
+    return Server(platforms, inbox, outbox, front_desk, settings.chat, notify)
+
+
+def _open_platforms(settings: Settings, database: Database, front_desk: FrontDesk) -> dict[str, ChatPlatform]:
+    return {}
+
+
+async def _name_of(platforms: Mapping[str, ChatPlatform], person: PersonId) -> str:
+    platform = platforms.get(person.partition(":")[0])
+    return await platform.name_of(person) if platform else person
+
+
+async def _viewers_of(platforms: Mapping[str, ChatPlatform], place: Place) -> Viewers:
+    return await platforms[place.platform].viewers(place)
+
+
+def _readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
+    """For each platform, whether messages reach us."""
+    return {name: platform.is_connected for name, platform in platforms.items()}
 
 
 async def open_console(timbre: Timbre, audience: Audience, person: str) -> None:

@@ -52,12 +52,13 @@ class Outbox:
                 tasks.create_task(self._work())
 
     def stop(self) -> None:
-        """Takes no new reply up; what waits is sent after the next start."""
+        """Sends what is due, and then no more; what has to wait is sent after the next start."""
         self._is_stopping = True
         self._arrived.set()
 
     async def _work(self) -> None:
-        while not self._is_stopping:
+        is_over = False
+        while not is_over:
             try:
                 self._arrived.clear()  # before looking: what comes while we look wakes us
                 claimed = await asyncio.to_thread(
@@ -66,6 +67,7 @@ class Outbox:
                 if claimed:
                     await self._send(claimed)
                 else:
+                    is_over = self._is_stopping
                     await self._wait()
             except Exception:  # one of the two outermost loops: the reply comes back when its lease ends
                 logger.exception("The outbox cannot be worked on; trying again")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from bot.errors import BotError, DeliveryRefused
+from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused
+from bot.front_desk import FrontDesk
 from bot.health import serve_health
 from bot.inbox import Inbox
 from bot.outbox import Outbox
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 18.0  # an orderly end takes 20 s at most, the platforms' own goodbye included
 CLOSE_S = 2.0
+NOTE_EVERY_S = 5.0
+WATCH_EVERY_S = 0.2
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -30,6 +33,7 @@ class Server:
     platforms: Mapping[str, ChatPlatform]
     inbox: Inbox
     outbox: Outbox
+    front_desk: FrontDesk
     settings: ChatSettings
     notify: Callable[[str], None]
 
@@ -45,11 +49,13 @@ class Server:
             if self.settings.health_port:
                 address = (self.settings.health_host, self.settings.health_port)
                 await stack.enter_async_context(serve_health(*address, self.readiness))
+            await self.front_desk.resume()
             workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
+            noting = asyncio.create_task(self._note_connected())
             connections = [asyncio.create_task(self._supervise(platform)) for platform in self.platforms.values()]
             over = asyncio.create_task(_all_over(connections))
             await asyncio.wait([asyncio.create_task(stop.wait()), over], return_when=asyncio.FIRST_COMPLETED)
-            await self._drain(workers, connections)
+            await self._drain(workers, [noting, *connections])
             refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
             if len(refusals) == len(connections):
                 raise refusals[0]
@@ -64,7 +70,7 @@ class Server:
         while True:
             was_up = False
             try:
-                watching = asyncio.create_task(_came_up(platform))
+                watching = asyncio.create_task(self._came_up(platform))
                 try:
                     await platform.run()
                 finally:
@@ -81,17 +87,32 @@ class Server:
             attempt = 0 if was_up else attempt + 1
             await asyncio.sleep(pause_s(attempt, random.random()))
 
-    async def _drain(self, workers: Sequence[asyncio.Task[None]], connections: Sequence[asyncio.Task[None]]) -> None:
+    async def _came_up(self, platform: ChatPlatform) -> None:
+        while not platform.is_connected:
+            await asyncio.sleep(WATCH_EVERY_S)
+        self.notify(f"{platform.name} is connected.")
+
+    async def _drain(self, workers: Sequence[asyncio.Task[None]], others: Sequence[asyncio.Task[None]]) -> None:
+        """What still comes in meanwhile is safe in the inbox, and answered after the next start."""
         self.notify("Finishing what is under way ...")
-        for platform in self.platforms.values():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(platform.close(), CLOSE_S)
-        self.inbox.stop()
         inbox, outbox = workers
+        self.inbox.stop()
         await asyncio.wait([inbox], timeout=DRAIN_S / 2)
         self.outbox.stop()
         await asyncio.wait([outbox], timeout=DRAIN_S / 2)
-        await _cancelled([*workers, *connections])
+        for platform in self.platforms.values():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(platform.close(), CLOSE_S)
+        await _cancelled([*workers, *others])
+
+    async def _note_connected(self) -> None:
+        """Leaves a trace of when messages last reached us, so that the next start knows what it missed."""
+        while True:
+            for platform in self.platforms.values():
+                if platform.is_connected:
+                    with suppress(DatabaseUnavailable):  # told by whatever needs the database; a wider look back is harmless
+                        await self.front_desk.note_connected(platform.name)
+            await asyncio.sleep(NOTE_EVERY_S)
 
 
 def pause_s(attempt: int, jitter: float) -> float:
@@ -102,11 +123,6 @@ def pause_s(attempt: int, jitter: float) -> float:
 
 async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(connections)
-
-
-async def _came_up(platform: ChatPlatform) -> None:
-    while not platform.is_connected:
-        await asyncio.sleep(0.2)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,5 +1,6 @@
 """How Timbre is doing, in words: short for everybody, whole for admins."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -54,6 +55,11 @@ def read_status(
         counts(),
         exchanges.verdict_counts(),
     )
+
+
+async def state_lines(read: Callable[[], Status]) -> Sequence[str]:
+    """How things are, line by line, for admins."""
+    return status_text(await asyncio.to_thread(read), Role.ADMIN).splitlines()
 
 
 def status_text(status: Status, role: Role) -> str:

@@ -1,0 +1,373 @@
+"""`timbre serve` with the recording platform: from a message to its answer, over a restart, and to an orderly end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from sqlmodel import col, select
+
+from bot.channels import Answers, ChannelSettings
+from bot.errors import DeliveryRefused, PlatformUnavailable
+from bot.front_desk import FrontDesk
+from bot.health import serve_health
+from bot.main import Timbre, build, build_server
+from bot.messages import (
+    Addressed,
+    Click,
+    Command,
+    Control,
+    Form,
+    IncomingMessage,
+    Mark,
+    MessageRef,
+    Notice,
+    Person,
+    PersonId,
+    Place,
+    Reply,
+    ReplyKind,
+    Submission,
+    Viewers,
+)
+from bot.people import Role
+from bot.serving import Server, pause_s
+from bot.settings import Settings
+from bot.sources import Sources
+from bot.storage.tables import ExchangeRow
+from tests.conftest import silent
+from tests.fakes import HashingEmbedder, RecordingPlatform, ScriptedModel
+
+PLACE = Place("fake", "T1", "C1")
+ANNA = Person(PersonId("fake:T1:U1"), "Anna", True)
+BEN = Person(PersonId("fake:T1:U2"), "Ben", True)
+SUE = Person(PersonId("fake:T1:SUE"), "Sue", True)
+QUESTION = "How many days of annual leave do employees get?"
+
+
+def message(id: str, text: str = QUESTION, author: Person = ANNA, **changes: object) -> IncomingMessage:
+    made = IncomingMessage(PLACE, id, author, text, Addressed.MENTION, datetime.now(UTC))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Office:
+    """A running bot, the platform that it talks to and its front desk."""
+
+    def __init__(self, timbre: Timbre, platform: RecordingPlatform) -> None:
+        self.platform = platform
+        self.desk: FrontDesk
+        self.notes: list[str] = []
+        self.server: Server = build_server(timbre, self.notes.append, self._open)
+
+    def _open(self, settings: Settings, database: object, desk: FrontDesk) -> dict[str, RecordingPlatform]:
+        self.desk = desk
+        return {"fake": self.platform}
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        running = asyncio.create_task(self.server.run())
+        while not self.platform.is_connected:
+            await asyncio.sleep(0.01)
+        yield
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+
+    async def settled(self) -> None:
+        """When every message that came in is done."""
+        async with asyncio.timeout(20):
+            while (await asyncio.to_thread(self.server.front_desk._services.intake.counts))["inbox waiting"]:
+                await asyncio.sleep(0.01)
+
+    async def delivered(self, count: int) -> list[Reply]:
+        async with asyncio.timeout(20):
+            while len(self.platform.deliveries) < count:
+                await asyncio.sleep(0.01)
+        return [delivery.reply for delivery in self.platform.deliveries]
+
+
+@pytest.fixture
+def handbook(timbre: Timbre, write: Callable[..., Path]) -> Timbre:
+    """Timbre with two pages, one of them for hr only."""
+    documents = write({"leave.md": "# Leave\n\nAll employees get 25 days of annual leave each year."})
+    secret = write({"pay.md": "# Pay bands\n\nThe pay band of engineers is seven."}, "secret")
+    sources = Sources(timbre.knowledge)
+    sources.ingest(sources.describe(str(documents), None, None), lambda *_: None)
+    sources.ingest(sources.describe(str(secret), None, frozenset({"hr"})), lambda *_: None)
+    return timbre
+
+
+@pytest.fixture
+def office(handbook: Timbre) -> Office:
+    return Office(handbook, RecordingPlatform())
+
+
+async def test_a_mention_is_answered_once_in_its_thread_with_the_page_and_buttons(office: Office) -> None:
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.desk.receive(message("1"))
+        replies = await office.delivered(1)
+
+    (delivery,) = office.platform.deliveries
+    assert delivery.place == replace(PLACE, thread="1")
+    assert replies[0].kind is ReplyKind.ANSWER
+    assert "25 days" in replies[0].text
+    assert [link.title for link in replies[0].links] == ["Leave"]
+    assert [button.control for button in replies[0].buttons][:2] == [Control.HELPFUL, Control.NOT_HELPFUL]
+
+
+async def test_what_only_the_asker_may_read_is_offered_to_them_alone(office: Office) -> None:
+    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+
+    async with office.open():
+        await office.desk.receive(message("1", "What is the pay band of engineers?"))
+        public, offer = await office.delivered(2)
+        button = offer.buttons[0]
+        shown = await office.desk.click(Click(ANNA, MessageRef(PLACE, "9"), button.control, button.subject), no_progress)
+        others = await office.desk.click(Click(BEN, MessageRef(PLACE, "9"), button.control, button.subject), no_progress)
+
+    assert public.kind is ReplyKind.UNKNOWN
+    assert office.platform.deliveries[1].to == ANNA.id
+    assert "seven" not in public.text + offer.text
+    assert isinstance(shown, Reply) and "seven" in shown.text
+    assert isinstance(others, Notice) and others.is_problem
+
+
+async def test_where_people_of_other_companies_look_on_the_answer_goes_to_the_asker_alone(office: Office) -> None:
+    office.platform.viewers_of_all = Viewers(is_open=False, has_outsiders=True, people=frozenset({ANNA.id}))
+
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+
+    assert office.platform.deliveries[0].to == ANNA.id
+
+
+async def test_an_answer_that_is_shared_is_made_of_what_the_channel_may_read(office: Office) -> None:
+    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+    secret = "What is the pay band of engineers?"
+
+    async with office.open():
+        await office.desk.receive(message("1", secret, addressed=Addressed.COMMAND))
+        await office.desk.receive(message("2", QUESTION, addressed=Addressed.COMMAND))
+        await office.delivered(2)
+        refused, shared = [
+            await office.desk.click(Click(ANNA, MessageRef(PLACE, "9"), Control.SHARE, subject(office, words)), no_progress)
+            for words in (secret, QUESTION)
+        ]
+        await office.delivered(3)
+
+    assert [delivery.to for delivery in office.platform.deliveries] == [ANNA.id, ANNA.id, None]
+    assert isinstance(refused, Notice) and refused.is_problem
+    assert isinstance(shared, Notice) and not shared.is_problem
+    assert "25 days" in office.platform.deliveries[2].reply.text
+
+
+async def test_people_who_are_no_members_are_refused_and_learn_nothing(office: Office) -> None:
+    guest = Person(PersonId("fake:T1:G"), "Guest", False)
+
+    async with office.open():
+        await office.desk.receive(message("1", author=guest))
+        (reply,) = await office.delivered(1)
+
+    assert office.platform.deliveries[0].to == guest.id
+    assert "25 days" not in reply.text
+
+
+async def test_an_answer_that_did_not_help_opens_a_form_and_staffs_correction_is_the_next_answer(office: Office) -> None:
+    office.server.front_desk._services.roles.grant(SUE.id, Role.SUPPORT, "test")
+
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+        exchange = subject(office, QUESTION)
+        place = MessageRef(replace(PLACE, thread="1"), "posted")
+        await office.desk.click(Click(ANNA, place, Control.NOT_HELPFUL, exchange), no_progress)
+        form = await office.desk.click(Click(SUE, place, Control.NOT_HELPFUL, exchange), no_progress)
+        values = {"reason": "wrong", "comment": "", "correction": "Everybody gets 30 days of annual leave now."}
+        thanks = await office.desk.submit(Submission(SUE, place.place, Control.NOT_HELPFUL, exchange, values))
+        await office.desk.receive(message("2", author=BEN))
+        await office.delivered(3)
+
+    texts = {delivery.to: delivery.reply.text for delivery in office.platform.deliveries[1:]}
+    assert isinstance(form, Form) and [field.name for field in form.fields] == ["reason", "comment", "correction"]
+    assert isinstance(thanks, Notice) and not thanks.is_problem
+    assert "corrected by support" in texts[ANNA.id]
+    assert "30 days" in texts[None]
+
+
+async def test_asking_a_person_calls_support_marks_the_answer_and_is_resolved_by_a_click(office: Office) -> None:
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+        place = MessageRef(replace(PLACE, thread="1"), "posted")
+        asked = await office.desk.click(Click(ANNA, place, Control.ASK_PERSON, subject(office, QUESTION)), no_progress)
+        _, call = await office.delivered(2)
+        await office.desk.receive(
+            message("1.1", "Thanks Ben, and for part-timers?", addressed=Addressed.THREAD, place=place.place)
+        )
+        resolved = await office.desk.click(Click(ANNA, place, Control.RESOLVED, call.buttons[0].subject), no_progress)
+
+    assert isinstance(asked, Notice) and not asked.is_problem
+    assert call.calls_support
+    assert isinstance(resolved, Notice) and not resolved.is_problem
+    assert [mark for _, mark in office.platform.marks] == [Mark.ESCALATED, Mark.RESOLVED]
+    assert len(office.platform.deliveries) == 2  # people talk among themselves now
+
+
+async def test_a_reply_of_support_staff_is_offered_for_capture_and_waits_in_the_queue(office: Office) -> None:
+    office.server.front_desk._services.roles.grant(SUE.id, Role.SUPPORT, "test")
+    thread = replace(PLACE, thread="1")
+
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+        await office.desk.receive(message("1.1", "It is 30 days since May.", SUE, addressed=Addressed.THREAD, place=thread))
+        _, offer = await office.delivered(2)
+        captured = await office.desk.click(
+            Click(SUE, MessageRef(thread, "x"), Control.CAPTURE, offer.buttons[0].subject), no_progress
+        )
+        queue = await office.desk.command(Command(SUE, PLACE, "queue"), no_progress)
+
+    assert office.platform.deliveries[1].to == SUE.id
+    assert isinstance(captured, Notice) and captured.buttons[0].control is Control.APPROVE
+    assert isinstance(queue, Notice) and "30 days since May" in queue.text
+
+
+async def test_a_follow_up_in_the_thread_is_understood_with_what_was_said_before(office: Office) -> None:
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+        await office.desk.receive(message("2", "And each year?", addressed=Addressed.THREAD, place=replace(PLACE, thread="1")))
+        await office.delivered(2)
+
+    with office.server.front_desk._services.exchanges._database.reading() as session:
+        rows = session.exec(select(ExchangeRow).order_by(col(ExchangeRow.asked_at))).all()
+    assert [len(row.history) for row in rows] == [0, 2]
+    assert {row.conversation for row in rows} == {replace(PLACE, thread="1").conversation}
+
+
+async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_is_too_old_is_told_to_the_admins(
+    handbook: Timbre,
+) -> None:
+    now = datetime.now(UTC)
+    platform = RecordingPlatform()
+    office = Office(handbook, platform)
+    office.server.front_desk._services.roles.grant(SUE.id, Role.ADMIN, "test")
+    office.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(days=3)).isoformat()})
+    platform.missed_messages[PLACE] = [
+        message("1", sent_at=now - timedelta(days=2), text="What about my old question?"),
+        message("2", sent_at=now - timedelta(hours=1)),
+    ]
+
+    async with office.open():
+        await office.desk.catch_up(platform)
+        await office.delivered(2)
+        await office.desk.catch_up(platform)
+
+    texts = {delivery.to: delivery.reply.text for delivery in platform.deliveries}
+    assert len(platform.deliveries) == 2
+    assert texts[None].startswith("Sorry for the late answer")
+    assert "What about my old question?" in texts[SUE.id]
+
+
+async def test_what_the_model_words_is_streamed_and_ended_by_the_reply(
+    handbook: Timbre, settings: Settings, embedder: HashingEmbedder
+) -> None:
+    handbook.database.close()
+    model = ScriptedModel("All employees get 25 days of annual leave each year.")
+    timbre = build(settings, silent, embedder=embedder, language_model=model, wording="model")
+    office = Office(timbre, RecordingPlatform())
+
+    async with office.open():
+        await office.desk.receive(message("1"))
+        await office.delivered(1)
+    await timbre.close()
+
+    assert "25 days" in "".join(office.platform.streams[0].pieces)
+    assert office.platform.drafts == ["draft of answer:fake:T1:C1:1"]
+
+
+async def test_a_question_that_waits_for_people_is_left_to_them_when_they_answer(office: Office) -> None:
+    asked = message("1", addressed=Addressed.CHANNEL, sent_at=datetime.now(UTC) - timedelta(minutes=20))
+    settings = ChannelSettings(answers=Answers.UNANSWERED, wait_minutes=15)
+    office.server.front_desk._services.channels.put(PLACE, settings, SUE.id)
+
+    async with office.open():
+        office.platform.has_answers = True
+        await office.desk.receive(asked)
+        await office.settled()
+        office.platform.has_answers = False
+        await office.desk.receive(replace(asked, id="2"))
+        await office.delivered(1)
+
+    assert [delivery.answers for delivery in office.platform.deliveries] == ["2"]
+
+
+async def test_a_platform_that_breaks_off_is_started_again_and_stops_no_other(handbook: Timbre) -> None:
+    class Broken(RecordingPlatform):
+        starts = 0
+
+        async def run(self) -> None:
+            self.starts += 1
+            if self.starts == 1:
+                raise PlatformUnavailable("broken", "no route")
+            await super().run()
+
+    broken, well = Broken("broken"), RecordingPlatform("fake")
+    server = build_server(handbook, silent, lambda *_: {"broken": broken, "fake": well})
+    running = asyncio.create_task(server.run())
+    async with asyncio.timeout(10):
+        while not (broken.is_connected and well.is_connected):
+            await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+
+    assert broken.starts == 2
+
+
+async def test_serving_ends_with_the_reason_when_every_platform_refuses_its_tokens(handbook: Timbre) -> None:
+    class Refused(RecordingPlatform):
+        async def run(self) -> None:
+            raise DeliveryRefused("fake", "the token is no good")
+
+    notes: list[str] = []
+    server = build_server(handbook, notes.append, lambda *_: {"fake": Refused()})
+
+    with pytest.raises(DeliveryRefused, match="the token is no good"):
+        await server.run()
+
+    assert any("fake is off" in note for note in notes)
+
+
+async def test_ready_is_only_who_hears_from_every_platform() -> None:
+    states = {"slack": True, "discord": False}
+    async with serve_health("127.0.0.1", 0, lambda: states) as port, aiohttp.ClientSession() as session:
+        seen = []
+        for path, discord in (("/healthz", False), ("/readyz", False), ("/readyz", True)):
+            states["discord"] = discord
+            async with session.get(f"http://127.0.0.1:{port}{path}") as response:
+                seen.append((path, response.status))
+
+    assert seen == [("/healthz", 200), ("/readyz", 503), ("/readyz", 200)]
+
+
+def test_pauses_before_a_new_start_grow_and_are_spread() -> None:
+    assert [pause_s(attempt, 1.0) for attempt in (0, 1, 2, 6, 100)] == [1, 2, 4, 60, 60]
+    assert pause_s(0, 0.0) == 0.5
+
+
+async def no_progress(notice: Notice) -> None:
+    """For commands whose progress nobody watches."""
+
+
+def subject(office: Office, question: str) -> str:
+    """The id of the newest exchange with that question."""
+    with office.server.front_desk._services.exchanges._database.reading() as session:
+        rows = session.exec(select(ExchangeRow).where(ExchangeRow.question == question)).all()
+    return rows[-1].id
