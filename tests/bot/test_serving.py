@@ -79,9 +79,10 @@ class Office:
         await running
 
     async def settled(self) -> None:
-        """When every message that came in is done."""
+        """When every message that came in is done, and every reply is out."""
+        counts = self.server.front_desk._services.intake.counts
         async with asyncio.timeout(20):
-            while (await asyncio.to_thread(self.server.front_desk._services.intake.counts))["inbox waiting"]:
+            while any((await asyncio.to_thread(counts)).values()):
                 await asyncio.sleep(0.01)
 
     async def delivered(self, count: int) -> list[Reply]:
@@ -92,7 +93,7 @@ class Office:
 
 
 @pytest.fixture
-def handbook(timbre: Timbre, write: Callable[..., Path]) -> Timbre:
+def company(timbre: Timbre, write: Callable[..., Path]) -> Timbre:
     """Timbre with two pages, one of them for hr only."""
     documents = write({"leave.md": "# Leave\n\nAll employees get 25 days of annual leave each year."})
     secret = write({"pay.md": "# Pay bands\n\nThe pay band of engineers is seven."}, "secret")
@@ -103,8 +104,8 @@ def handbook(timbre: Timbre, write: Callable[..., Path]) -> Timbre:
 
 
 @pytest.fixture
-def office(handbook: Timbre) -> Office:
-    return Office(handbook, RecordingPlatform())
+def office(company: Timbre) -> Office:
+    return Office(company, RecordingPlatform())
 
 
 async def test_a_mention_is_answered_once_in_its_thread_with_the_page_and_buttons(office: Office) -> None:
@@ -205,12 +206,14 @@ async def test_asking_a_person_calls_support_marks_the_answer_and_is_resolved_by
     async with office.open():
         await office.desk.receive(message("1"))
         await office.delivered(1)
+        await office.settled()
         place = MessageRef(replace(PLACE, thread="1"), "posted")
         asked = await office.desk.click(Click(ANNA, place, Control.ASK_PERSON, subject(office, QUESTION)), no_progress)
         _, call = await office.delivered(2)
         await office.desk.receive(
             message("1.1", "Thanks Ben, and for part-timers?", addressed=Addressed.THREAD, place=place.place)
         )
+        await office.settled()
         resolved = await office.desk.click(Click(ANNA, place, Control.RESOLVED, call.buttons[0].subject), no_progress)
 
     assert isinstance(asked, Notice) and not asked.is_problem
@@ -253,11 +256,11 @@ async def test_a_follow_up_in_the_thread_is_understood_with_what_was_said_before
 
 
 async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_is_too_old_is_told_to_the_admins(
-    handbook: Timbre,
+    company: Timbre,
 ) -> None:
     now = datetime.now(UTC)
     platform = RecordingPlatform()
-    office = Office(handbook, platform)
+    office = Office(company, platform)
     office.server.front_desk._services.roles.grant(SUE.id, Role.ADMIN, "test")
     office.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(days=3)).isoformat()})
     platform.missed_messages[PLACE] = [
@@ -277,9 +280,9 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
 
 
 async def test_what_the_model_words_is_streamed_and_ended_by_the_reply(
-    handbook: Timbre, settings: Settings, embedder: HashingEmbedder
+    company: Timbre, settings: Settings, embedder: HashingEmbedder
 ) -> None:
-    handbook.database.close()
+    company.database.close()
     model = ScriptedModel("All employees get 25 days of annual leave each year.")
     timbre = build(settings, silent, embedder=embedder, language_model=model, wording="model")
     office = Office(timbre, RecordingPlatform())
@@ -309,7 +312,7 @@ async def test_a_question_that_waits_for_people_is_left_to_them_when_they_answer
     assert [delivery.answers for delivery in office.platform.deliveries] == ["2"]
 
 
-async def test_a_platform_that_breaks_off_is_started_again_and_stops_no_other(handbook: Timbre) -> None:
+async def test_a_platform_that_breaks_off_is_started_again_and_stops_no_other(company: Timbre) -> None:
     class Broken(RecordingPlatform):
         starts = 0
 
@@ -320,7 +323,7 @@ async def test_a_platform_that_breaks_off_is_started_again_and_stops_no_other(ha
             await super().run()
 
     broken, well = Broken("broken"), RecordingPlatform("fake")
-    server = build_server(handbook, silent, lambda *_: {"broken": broken, "fake": well})
+    server = build_server(company, silent, lambda *_: {"broken": broken, "fake": well})
     running = asyncio.create_task(server.run())
     async with asyncio.timeout(10):
         while not (broken.is_connected and well.is_connected):
@@ -331,13 +334,13 @@ async def test_a_platform_that_breaks_off_is_started_again_and_stops_no_other(ha
     assert broken.starts == 2
 
 
-async def test_serving_ends_with_the_reason_when_every_platform_refuses_its_tokens(handbook: Timbre) -> None:
+async def test_serving_ends_with_the_reason_when_every_platform_refuses_its_tokens(company: Timbre) -> None:
     class Refused(RecordingPlatform):
         async def run(self) -> None:
             raise DeliveryRefused("fake", "the token is no good")
 
     notes: list[str] = []
-    server = build_server(handbook, notes.append, lambda *_: {"fake": Refused()})
+    server = build_server(company, notes.append, lambda *_: {"fake": Refused()})
 
     with pytest.raises(DeliveryRefused, match="the token is no good"):
         await server.run()
