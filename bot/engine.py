@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 import numpy as np
@@ -61,7 +62,7 @@ class Outlook:
 class AnswerEngine:
     """Turns questions into exchanges. Many questions may be answered at the same time.
 
-    `suggestible` gives (title, heading) pairs that an audience may read, of which questions are suggested.
+    `suggestible` gives (title, heading) pairs that an audience may read in some sources, of which questions are suggested.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class AnswerEngine:
         voice: Voice,
         identity: ModelIdentity,
         worder: QuoteWorder | None,
-        suggestible: Callable[[Audience], Sequence[tuple[str, str]]],
+        suggestible: Callable[[Audience, Collection[str]], Sequence[tuple[str, str]]],
         *,
         max_quotes: int,
         ask_whom: str,
@@ -108,13 +109,13 @@ class AnswerEngine:
 
     async def find(self, question: Question) -> tuple[Retrieval, int]:
         """What is found for the question, with the turn before it where it needs that; and where it starts in the query."""
-        retrieve = self._retriever.retrieve
-        by_itself = await asyncio.to_thread(retrieve, questions.alone(question), question.audience)
+        retrieve = partial(self._retriever.retrieve, audience=question.audience, sources=question.sources)
+        by_itself = await asyncio.to_thread(retrieve, questions.alone(question))
         joined = questions.with_previous_turn(question)
         if joined is None:
             return by_itself, 0
         query, start = joined
-        retrieval = await asyncio.to_thread(retrieve, query, question.audience)
+        retrieval = await asyncio.to_thread(retrieve, query)
         return (retrieval, start) if abstention.is_follow_up(by_itself, retrieval, start) else (by_itself, 0)
 
     async def outlook(self, question: Question) -> Outlook:
@@ -123,12 +124,13 @@ class AnswerEngine:
         outcome, _ = abstention.decide(retrieval, question.text)
         return Outlook(outcome, retrieval.passages[0].document.audience if retrieval.passages else None)
 
-    async def suggestions(self, audience: Audience, limit: int = SUGGESTIONS) -> list[str]:
-        """Questions that the documents can answer, each tried."""
+    async def suggestions(self, audience: Audience, limit: int = SUGGESTIONS, sources: Collection[str] = ()) -> list[str]:
+        """Questions that the documents can answer, each tried. `sources` are the only ones to look in; empty: all."""
         found: list[str] = []
-        headings = await asyncio.to_thread(self._suggestible, audience)
+        headings = await asyncio.to_thread(self._suggestible, audience, sources)
+        retrieve = partial(self._retriever.retrieve, audience=audience, sources=sources)
         for candidate in small_talk.candidate_questions(headings)[:SUGGESTIONS_TRIED]:
-            retrieval = await asyncio.to_thread(self._retriever.retrieve, candidate, audience)
+            retrieval = await asyncio.to_thread(retrieve, candidate)
             if abstention.decide(retrieval, candidate)[0] is Outcome.ANSWERED:
                 found.append(candidate)
             if len(found) == limit:
@@ -136,7 +138,8 @@ class AnswerEngine:
         return found
 
     async def _chat(self, question: Question, kind: str) -> Exchange:
-        suggested = await self.suggestions(question.audience) if kind in ("greeting", "what") else []
+        has_suggestions = kind in ("greeting", "what")
+        suggested = await self.suggestions(question.audience, sources=question.sources) if has_suggestions else []
         answer = Answer(Outcome.ANSWERED, small_talk.reply(kind, self._voice, suggested))
         nothing = Retrieval(question.text, [], np.zeros((0, 2), np.int32), np.zeros(0, np.float32))
         return self._exchange(question, nothing, answer, [], 1.0, {}, is_small_talk=True)

@@ -44,6 +44,7 @@ from knowledge.catalogue import Catalogue
 from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
 from knowledge.extras import missing_extra
 from knowledge.ingestion import Ingestion
+from knowledge.labels import LABELS_VERSION
 from knowledge.parsing.sandbox import ParsingSandbox
 from knowledge.ports import ChunkIndex, Embedder
 from knowledge.retrieval import HybridRetriever
@@ -104,7 +105,7 @@ def build_knowledge(settings: Settings, database: Database, notify: Notify, embe
 
 def _open_indexes(settings: Settings, database: Database, embedder: Embedder) -> dict[str, ChunkIndex]:
     """The index that the settings name and, behind one on a server, the copy that is searched while that is away."""
-    analysis = f"{embedder.name}|terms-{TERMS_VERSION}"
+    analysis = f"{embedder.name}|terms-{TERMS_VERSION}|labels-{LABELS_VERSION}"
     if settings.index.kind == "embedded":
         return {"embedded index": EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))}
     try:

@@ -1,6 +1,6 @@
 """What the conversation needs of others: passages, a language model, and platforms that carry messages."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,10 +14,11 @@ from knowledge.retrieval import Retrieval
 class Retriever(Protocol):
     """Finds passages. Safe for threads."""
 
-    def retrieve(self, query: str, audience: Audience, limit: int = ...) -> Retrieval:
+    def retrieve(self, query: str, audience: Audience, limit: int = ..., *, sources: Collection[str] = ...) -> Retrieval:
         """The passages that meet the query best, best first, none that the audience may not read.
 
-        An empty audience finds nothing. Raises knowledge.errors.IndexUnavailable.
+        `sources` are the only ones to look in, besides approved corrections; empty: all. An empty audience finds nothing.
+        Raises knowledge.errors.IndexUnavailable.
         """
 
 

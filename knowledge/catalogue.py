@@ -1,7 +1,7 @@
 """The truth about sources, documents, chunks and embeddings, in SQL. Knows nothing of files, models or indexes."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from sqlmodel import Session, col, delete, select, update
 
 from knowledge.documents import Audience, Chunk, ChunkId, DocumentId, DocumentRef, DocumentState, Unit
 from knowledge.errors import UnknownSource
+from knowledge.labels import labels_of
 from knowledge.ports import Database, Embedding, IndexEntry
 from knowledge.tables import ChunkRow, DocumentRow, EmbeddingRow, KnownQuestionRow, SourceRow, in_slices
 from knowledge.terms import grams, stems
@@ -65,6 +66,7 @@ class KnownQuestion:
     chunk_id: ChunkId
     kind: str
     audience: Audience
+    source: str
 
 
 def text_hash(chunk: Chunk) -> str:
@@ -228,9 +230,12 @@ class Catalogue:
     def entries(self, document_id: DocumentId) -> list[IndexEntry]:
         """What the index should hold of a document; nothing for a deleted or failed one."""
         with self._database.reading() as session:
-            document = session.get(DocumentRow, document_id)
-            if document is None or document.state not in ("stored", "indexed"):
+            where = (DocumentRow.id == document_id, col(DocumentRow.state).in_(["stored", "indexed"]))
+            found = session.exec(select(DocumentRow, SourceRow.name).join(SourceRow).where(*where)).first()
+            if found is None:
                 return []
+            document, source = found
+            labels = labels_of(source, frozenset(document.audience))
             rows = session.exec(
                 select(ChunkRow, EmbeddingRow.vector)
                 .join(EmbeddingRow, col(EmbeddingRow.text_hash) == col(ChunkRow.text_hash))
@@ -240,7 +245,7 @@ class Catalogue:
                     EmbeddingRow.embedder == self._embedder,
                 )
             ).all()
-            return [self._entry(document_id, frozenset(document.audience), row, vector) for row, vector in rows]
+            return [self._entry(document_id, labels, row, vector) for row, vector in rows]
 
     def chunks(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, tuple[DocumentRef, Chunk]]:
         """The chunks with where they come from; one that is gone is left out."""
@@ -269,16 +274,21 @@ class Catalogue:
                 found |= {ChunkId(chunk_id or 0): self._unpack(row) for chunk_id, row in rows}
         return found
 
-    def headings(self, audience: Audience) -> list[tuple[str, str]]:
-        """(title, last heading) of every chunk that the audience may read, in order: what suggestions are made of."""
+    def headings(self, audience: Audience, sources: Collection[str] = ()) -> list[tuple[str, str]]:
+        """(title, last heading) of every chunk that the audience may read, in order: what suggestions are made of.
+
+        `sources` are the only ones to look in; empty: all.
+        """
+        of_sources = [col(SourceRow.name).in_(sources)] if sources else []
         with self._database.reading() as session:
             rows = session.exec(
                 select(DocumentRow.title, ChunkRow.heading_path, DocumentRow.audience)
                 .join(ChunkRow, col(ChunkRow.document_id) == col(DocumentRow.id))
-                .where(DocumentRow.state == "indexed")
+                .join(SourceRow, col(SourceRow.id) == col(DocumentRow.source_id))
+                .where(DocumentRow.state == "indexed", *of_sources)
                 .order_by(col(ChunkRow.id))
             ).all()
-            return [(title, path[-1] if path else "") for title, path, labels in rows if audience & set(labels)]
+            return [(title, path[-1] if path else "") for title, path, groups in rows if audience & set(groups)]
 
     def groups(self) -> Audience:
         """Every group label that a document or source names."""
@@ -310,8 +320,9 @@ class Catalogue:
         """All known questions whose chunk still exists as it was."""
         with self._database.reading() as session:
             rows = session.exec(
-                select(KnownQuestionRow, ChunkRow.id, DocumentRow.audience)
+                select(KnownQuestionRow, ChunkRow.id, DocumentRow.audience, SourceRow.name)
                 .join(DocumentRow, col(DocumentRow.id) == col(KnownQuestionRow.document_id))
+                .join(SourceRow, col(SourceRow.id) == col(DocumentRow.source_id))
                 .join(ChunkRow, col(ChunkRow.document_id) == col(DocumentRow.id))
                 .where(
                     col(ChunkRow.text_hash) == col(KnownQuestionRow.text_hash),
@@ -321,8 +332,8 @@ class Catalogue:
                 .order_by(col(KnownQuestionRow.id))
             ).all()
             return [
-                KnownQuestion(row.id or 0, row.question, ChunkId(chunk_id or 0), row.kind, frozenset(labels))
-                for row, chunk_id, labels in rows
+                KnownQuestion(row.id or 0, row.question, ChunkId(chunk_id or 0), row.kind, frozenset(groups), source)
+                for row, chunk_id, groups, source in rows
             ]
 
     # Rows and values
@@ -373,10 +384,10 @@ class Catalogue:
     def _unpack(self, row: EmbeddingRow) -> Embedding:
         return PackedEmbedding(row.vector, row.token_vectors, row.offsets).unpack(self._dimensions)
 
-    def _entry(self, document_id: DocumentId, audience: Audience, row: ChunkRow, vector: bytes) -> IndexEntry:
+    def _entry(self, document_id: DocumentId, labels: Audience, row: ChunkRow, vector: bytes) -> IndexEntry:
         text = _chunk(row).indexed_text
         return IndexEntry(
-            ChunkId(row.id or 0), document_id, audience, stems(text), grams(text), unpack_floats(vector, self._dimensions)[0]
+            ChunkId(row.id or 0), document_id, labels, stems(text), grams(text), unpack_floats(vector, self._dimensions)[0]
         )
 
 

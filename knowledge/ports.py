@@ -50,7 +50,7 @@ class Embedder(Protocol):
 class IndexEntry:
     """A chunk as an index stores it. `stems` and `grams` are analysed terms; `vector` has unit length.
 
-    A later version of a document has higher chunk ids.
+    `audience` are the labels that it is found by (`labels.py`). A later version of a document has higher chunk ids.
     """
 
     chunk_id: ChunkId
@@ -71,7 +71,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """One question to an index. Empty terms skip their leg; an empty audience finds nothing.
+    """One question to an index. Empty terms skip their leg; of the labels in `audience` a chunk must have one.
 
     `counted` are the stems whose document frequencies are wanted.
     """

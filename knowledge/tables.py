@@ -85,7 +85,7 @@ class KnownQuestionRow(SQLModel, table=True):
 
 
 class GenerationRow(SQLModel, table=True):
-    """One build of the index, with one analysis (embedder, terms, index). state: building or live; one is live at most.
+    """One build of the index, with one analysis (embedder, terms, labels, index). state: building or live; one is live at most.
 
     Kept for an index on a server only: `chunks`, `stem_terms` and `gram_terms` count what it holds (`stores/statistics.py`);
     `behind` are the documents whose rows changed while the server was away.

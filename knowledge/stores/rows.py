@@ -23,7 +23,7 @@ PAGE = 1_000  # entries read at a time, of 5 kB each: those of 100,000 chunks at
 class IndexRows:
     """The tables generation, index_entry and index_change.
 
-    `analysis` names the embedder, the terms and the index: a generation of another analysis counts as none, since its vectors
+    `analysis` names embedder, terms, labels and index: a generation of another analysis counts as none, since its vectors
     and terms cannot be compared with a question's.
     """
 

@@ -145,6 +145,8 @@ class WeaviateIndex:
                 if legs := self._legs(session, query, found, readable, has_drifted or not remaining):
                     return legs
                 limit, has_drifted = DRIFT_FACTOR * query.limit, True
+        if self.live_generation() is None:
+            raise NothingIndexed  # what is there was built by another embedder, or by an earlier Timbre
         raise IndexAway(self._url, "it is being rebuilt again and again")
 
     def close(self) -> None:

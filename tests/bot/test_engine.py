@@ -183,6 +183,24 @@ async def test_nothing_is_suggested_that_the_person_may_not_read(timbre: Timbre,
     assert await timbre.engine.suggestions(frozenset({"hr"})) == ["Where can I park my bicycle?"]
 
 
+@pytest.mark.slow
+async def test_a_question_to_some_sources_is_answered_and_suggested_from_these_alone(
+    timbre: Timbre, write: Callable[..., Path]
+) -> None:
+    ingest(timbre, write({"leave.md": LEAVE}, "hr"))
+    ingest(timbre, write({"parking.md": PARKING}, "wiki"))
+    cited = []
+    for text, history in ((QUESTION, []), ("And what about those", [Turn("user", QUESTION), Turn("assistant", "27.")])):
+        for sources in ((), ("hr",), ("wiki",)):
+            exchange = await timbre.engine.answer(Question(text, ALL, history, sources=sources))
+            cited.append([citation.quote.passage.document.source for citation in exchange.answer.citations])
+
+    assert cited == [["hr"], ["hr"], []] * 2
+    assert await timbre.engine.suggestions(ALL, sources=["wiki"]) == ["Where can I park my bicycle?"]
+    assert await timbre.engine.suggestions(ALL, sources=["hr"]) == []
+    assert "bicycle" not in (await timbre.engine.answer(Question("hello", ALL, sources=("hr",)))).answer.text
+
+
 async def test_before_anything_is_indexed_a_sentence_says_so(timbre: Timbre) -> None:
     with pytest.raises(IndexUnavailable, match="timbre ingest"):
         await timbre.engine.answer(Question(QUESTION, ALL))

@@ -19,7 +19,7 @@ from knowledge.stores.rows import IndexRows
 pytestmark = pytest.mark.both_databases
 
 DIMENSIONS = 3
-LABELS = ("ß", "日本", "a,b", "*", "people team", "ÉCOLE", "%", "everyone'; --")
+LABELS = ("ß", "日本", "a,b", "*", "people team", "ÉCOLE", "%", "everyone'; --", "handbook\u241feveryone")
 
 OpenIndex = Callable[[], ChunkIndex]
 
