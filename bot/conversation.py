@@ -132,6 +132,19 @@ class Exchange:
 
 
 @dataclass(frozen=True)
+class PastExchange:
+    """What a conversation needs to remember of an exchange. `audience` are the groups whose documents it was made of."""
+
+    id: ExchangeId
+    asked_by: str
+    asked_at: datetime
+    question: str
+    answer: str
+    outcome: Outcome
+    audience: Audience
+
+
+@dataclass(frozen=True)
 class Feedback:
     """A person's judgement of an exchange; the later one of the same person wins."""
 

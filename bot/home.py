@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import regex
 
-from bot.conversation import Outcome
+from bot.conversation import Outcome, PastExchange
 from bot.escalations import Escalations, in_words, resolved_button, waited
 from bot.links import without_links
 from bot.messages import Button, Control, Greeting, Home, Item, Person, PersonId, Section
@@ -14,7 +14,7 @@ from bot.people import Role
 from bot.responding import NOT_A_MEMBER
 from bot.review import ReviewQueue, decision_buttons
 from bot.storage.escalations import Escalation
-from bot.storage.exchanges import ExchangeStore, PastExchange
+from bot.storage.exchanges import ExchangeStore
 from bot.storage.review import Correction
 from bot.voice import Voice
 from knowledge.documents import Audience

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.audiences import audience_of_viewers
 from bot.channels import ChannelSettings
-from bot.conversation import Exchange, Outcome, Question, Turn
+from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
 from bot.engine import AnswerEngine, failure
 from bot.errors import BotError, DatabaseUnavailable
 from bot.inbox import Responded
@@ -33,7 +33,7 @@ from bot.replies import reply_of
 from bot.routing import Facts, Route, is_late, route
 from bot.settings import ChatSettings
 from bot.storage.channels import ChannelStore
-from bot.storage.exchanges import ExchangeStore, PastExchange
+from bot.storage.exchanges import ExchangeStore
 from bot.storage.intake import IntakeStore
 from bot.streaming import Streamer
 from knowledge.documents import Audience

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.channels import ChannelSettings
+from bot.conversation import PastExchange
 from bot.messages import Addressed, IncomingMessage
 from bot.people import Role
 from bot.questions import is_question
-from bot.storage.exchanges import PastExchange
 
 LATE_AFTER = timedelta(seconds=90)  # an answer that takes longer begins with a word of apology
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, Quote, StandardAnswer, Verdict
+from bot.conversation import Exchange, ExchangeId, Feedback, Outcome, PastExchange, Quote, StandardAnswer, Verdict
 from bot.storage import audit
 from bot.storage.database import Database
 from bot.storage.tables import ExchangeRow, FeedbackRow, StandardAnswerRow, WordingEvaluationRow
@@ -33,19 +33,6 @@ class StoredExchange:
     """Who may read the document quoted first; None when nothing was quoted."""
     standard_answer: str
     """The key of the standard answer that was given; empty when none was."""
-
-
-@dataclass(frozen=True)
-class PastExchange:
-    """What a conversation needs to remember of an exchange. `audience` are the groups whose documents it was made of."""
-
-    id: ExchangeId
-    asked_by: str
-    asked_at: datetime
-    question: str
-    answer: str
-    outcome: Outcome
-    audience: Audience
 
 
 @dataclass(frozen=True)

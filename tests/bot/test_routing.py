@@ -6,12 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from bot.channels import Answers, ChannelSettings
-from bot.conversation import ExchangeId, Outcome
+from bot.conversation import ExchangeId, Outcome, PastExchange
 from bot.messages import Addressed, IncomingMessage, Person, PersonId, Place
 from bot.people import Role
 from bot.questions import is_question
 from bot.routing import Facts, Route, is_late, route
-from bot.storage.exchanges import PastExchange
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ANNA = Person(PersonId("slack:T1:U1"), "Anna", True)
