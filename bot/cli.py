@@ -143,6 +143,7 @@ def search(
 ) -> None:
     """Show the passages that a query finds, with their scores (0 to 1)."""
     from bot.engine import cleaned
+    from bot.replies import REDUCED_SEARCH
     from bot.serialise import passage_object
 
     if (query is None) == (batch is None):
@@ -157,7 +158,7 @@ def search(
         retrieval = timbre.knowledge.retriever.retrieve(cleaned(query), groups)
         passages = retrieval.passages[:k]
         if retrieval.is_reduced:
-            printing.complain(printing.REDUCED_SEARCH, "yellow")
+            printing.complain(REDUCED_SEARCH, "yellow")
         if as_json:
             print_json([passage_object(passage) for passage in passages])
         else:

@@ -26,6 +26,7 @@ from rich.text import Text
 from bot.citations import quoted
 from bot.conversation import Citation, Exchange, Outcome
 from bot.evaluation import Score, Share
+from bot.replies import REDUCED_SEARCH
 from knowledge.documents import Passage
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 SNIPPET_CHARS = 160
 SCORE_COLUMNS = "style,n,right,right of answered,cited gold,not answered,of those linked,words,p50 s,p95 s".split(",")
-REDUCED_SEARCH = "Reduced search: the index does not answer, so its copy in the database was searched."
 PLAIN_PROGRESS_S = 2.0  # without a terminal, progress is a line this often
 
 console = Console(highlight=False)

@@ -8,6 +8,7 @@ from bot.conversation import Citation, Exchange, Outcome
 from bot.links import without_links
 from bot.messages import Button, Control, Link, Reply, ReplyKind
 
+REDUCED_SEARCH = "Reduced search: the index does not answer, so its copy in the database was searched."
 LATE = "Sorry for the late answer: I was away."
 
 _KINDS = {
@@ -20,20 +21,19 @@ _WEB_ADDRESS = regex.compile(r"https?://[^\s<>|\p{Cc}]+")
 """What a person can open from a chat, and what no platform takes for its own syntax."""
 
 
-def reply_of(
-    exchange: Exchange, *, may_rate: bool = True, can_share: bool = False, has_rest: bool = False, is_late: bool = False
-) -> Reply:
+def reply_of(exchange: Exchange, *, can_share: bool = False, is_late: bool = False) -> Reply:
     """The exchange as people see it; an address in its text that is none of its links is taken out.
 
-    `can_share`: only the asker sees it, and may show it to the channel; `has_rest`: the asker may read more than the channel.
+    `can_share`: only the asker sees it, and may show it to the channel.
     """
     links = [] if exchange.is_small_talk else [link_of(citation) for citation in exchange.answer.citations]
     text = without_links(exchange.answer.text, {link.url for link in links if link.url})
     text = f"{LATE}\n\n{text}" if is_late else text
+    text = f"{text}\n\n*{REDUCED_SEARCH}*" if exchange.is_reduced else text
     if exchange.is_small_talk:
         return Reply(ReplyKind.SMALL_TALK, text)
     kind = _KINDS[exchange.answer.outcome]
-    return Reply(kind, text, links, _buttons(exchange, kind, may_rate, can_share, has_rest))
+    return Reply(kind, text, links, _buttons(exchange, kind, can_share))
 
 
 def error_reply(sentence: str, error_id: str) -> Reply:
@@ -55,12 +55,11 @@ def link_of(citation: Citation) -> Link:
     return Link(citation.number, without_links(passage.document.title), without_links(passage.chunk.heading), url)
 
 
-def _buttons(exchange: Exchange, kind: ReplyKind, may_rate: bool, can_share: bool, has_rest: bool) -> Sequence[Button]:
+def _buttons(exchange: Exchange, kind: ReplyKind, can_share: bool) -> Sequence[Button]:
     """An answer is rated first; what may be none offers a person first."""
     rating = [Button(Control.HELPFUL, exchange.id, "Helpful"), Button(Control.NOT_HELPFUL, exchange.id, "Not helpful")]
     ask_person = [Button(Control.ASK_PERSON, exchange.id, "Ask a person")]
-    rated = rating if may_rate and kind is not ReplyKind.ERROR else []
+    rated = rating if kind is not ReplyKind.ERROR else []
     share = [Button(Control.SHARE, exchange.id, "Share")] if can_share else []
-    rest = [Button(Control.SHOW_REST, exchange.id, "Show me all that I may read")] if has_rest else []
     first = [*rated, *ask_person] if kind is ReplyKind.ANSWER else [*ask_person, *rated]
-    return [*first, *rest, *share]
+    return [*first, *share]

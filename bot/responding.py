@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from bot.audiences import audience_of_viewers
 from bot.channels import ChannelSettings
@@ -29,7 +30,7 @@ from bot.messages import (
 )
 from bot.people import RoleBook
 from bot.ports import ChatPlatform
-from bot.replies import reply_of
+from bot.replies import error_reply, reply_of
 from bot.routing import Facts, Route, is_late, route
 from bot.settings import ChatSettings
 from bot.storage.channels import ChannelStore
@@ -113,7 +114,7 @@ class Responder:
                 return Responded([private_notice(message, "refused", NOT_A_MEMBER)])
             case Route.CAP:
                 text = TOO_MANY.format(turns=facts.max_turns, ask_whom=self._ask_whom)
-                return Responded([public_notice(message, f"cap:{message.conversation}", text)])
+                return Responded([public_notice(message, f"cap:{message.conversation}", Reply(ReplyKind.NOTICE, text))])
             case Route.REPORT:
                 return Responded(await self._report(message, facts.now))
             case Route.IGNORE:
@@ -121,12 +122,9 @@ class Responder:
 
     async def give_up(self, message: IncomingMessage, fault: str) -> Sequence[Delivery]:
         """What the asker and the admins are told of a message that could not be answered."""
-        sorry = f"Sorry, I could not answer this; an admin has been told (fault {fault}). Please ask {self._ask_whom}."
+        sorry = error_reply(f"Sorry, I could not answer this; an admin has been told. Please ask {self._ask_whom}.", fault)
         told = f"I could not answer a question in {message.place.channel}; the log says why under {fault}."
-        return [
-            public_notice(message, f"dead:{message.key}", sorry, ReplyKind.ERROR),
-            *await self._to_admins(message, "dead", told),
-        ]
+        return [public_notice(message, f"dead:{message.key}", sorry), *await self._to_admins(message, "dead", told)]
 
     async def _channel(self, message: IncomingMessage) -> ChannelSettings:
         return await asyncio.to_thread(self._channels.get, message.place)
@@ -154,7 +152,9 @@ class Responder:
             raise  # nothing could be committed now either
         except (BotError, KnowledgeError) as err:
             await stream.end()
-            reply = Reply(ReplyKind.ERROR, failure(err))
+            fault = uuid4().hex[:8]
+            logger.warning("Message %s was answered with an error, fault %s: %s", message.key, fault, err)
+            reply = error_reply(failure(err), fault)
             return Responded([self._delivery(message, key, reply, sight)])
         await stream.end()
         reply = reply_of(exchange, can_share=sight.to is not None, is_late=is_late(message, facts.settings, facts.now))
@@ -207,10 +207,9 @@ def private_notice(message: IncomingMessage, kind: str, text: str, buttons: Sequ
     return Delivery(key, message.answer_place, reply, to=message.author.id, answers=message.id, handle=message.handle)
 
 
-def public_notice(message: IncomingMessage, key: str, text: str, kind: ReplyKind = ReplyKind.NOTICE) -> Delivery:
+def public_notice(message: IncomingMessage, key: str, reply: Reply) -> Delivery:
     """Something that everybody in the conversation sees; a command has its author alone as everybody."""
     to = message.author.id if message.addressed is Addressed.COMMAND else None
-    reply = Reply(kind, text)
     return Delivery(DeliveryKey(key), message.answer_place, reply, to=to, answers=message.id, handle=message.handle)
 
 

@@ -17,6 +17,7 @@ from bot.citations import answered, number
 from bot.conversation import Exchange, ExchangeId, Question, ReleaseId, Verdict
 from bot.errors import CommandRejected
 from bot.main import Timbre, build
+from bot.replies import REDUCED_SEARCH
 from bot.settings import Settings
 from bot.voice import read_voice
 from knowledge.documents import EVERYONE
@@ -218,11 +219,11 @@ def test_a_quote_is_shown_as_it_stands_in_the_document(sentence: str) -> None:
     shown = shown_exchange(sentence)
 
     assert sentence in shown
-    assert printing.REDUCED_SEARCH not in shown
+    assert REDUCED_SEARCH not in shown
 
 
 def test_an_answer_from_reduced_search_says_so() -> None:
-    assert printing.REDUCED_SEARCH in shown_exchange("A sentence.", is_reduced=True)
+    assert REDUCED_SEARCH in shown_exchange("A sentence.", is_reduced=True)
 
 
 def shown_exchange(sentence: str, is_reduced: bool = False) -> str:

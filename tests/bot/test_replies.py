@@ -9,7 +9,7 @@ from bot import citations
 from bot.conversation import Answer, Exchange, ExchangeId, Question, ReleaseId
 from bot.links import REMOVED
 from bot.messages import Control, Link, ReplyKind
-from bot.replies import LATE, error_reply, reply_of
+from bot.replies import LATE, REDUCED_SEARCH, error_reply, reply_of
 from bot.voice import Voice, read_voice
 from tests.bot.conftest import ALL
 from tests.bot.passages import a_quote
@@ -73,7 +73,7 @@ def test_who_gets_no_answer_is_offered_a_person_at_once() -> None:
 
 
 def test_small_talk_has_neither_buttons_nor_links() -> None:
-    reply = reply_of(replace(ANSWERED, is_small_talk=True), can_share=True, has_rest=True)
+    reply = reply_of(replace(ANSWERED, is_small_talk=True), can_share=True)
 
     assert (reply.kind, list(reply.links), list(reply.buttons)) == (ReplyKind.SMALL_TALK, [], [])
 
@@ -82,9 +82,12 @@ def test_a_failure_cannot_be_rated() -> None:
     assert (reply_of(FAILED).kind, controls(FAILED)) == (ReplyKind.ERROR, [Control.ASK_PERSON])
 
 
-def test_what_else_the_asker_may_do_comes_last() -> None:
-    assert controls(ANSWERED, may_rate=False) == [Control.ASK_PERSON]
-    assert controls(CLOSEST, can_share=True, has_rest=True)[-2:] == [Control.SHOW_REST, Control.SHARE]
+def test_what_only_the_asker_sees_can_be_shared() -> None:
+    assert controls(CLOSEST, can_share=True)[-1] is Control.SHARE
+
+
+def test_reduced_search_is_said() -> None:
+    assert reply_of(replace(ANSWERED, is_reduced=True)).text.endswith(f"*{REDUCED_SEARCH}*")
 
 
 def test_a_late_answer_begins_with_a_word_of_apology() -> None:
