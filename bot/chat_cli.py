@@ -1,5 +1,6 @@
-"""`timbre roles` and `timbre groups`: who may do what and read what in chat, as the operator sets it at a terminal."""
+"""The commands around chat: who may do what and read what, and setting up Slack and Discord."""
 
+import asyncio
 import getpass
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,13 +10,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from bot.errors import SettingsInvalid
 from bot.logs import set_up_logging
 from bot.people import Role, RoleBook, person_id
-from bot.printing import console
-from bot.settings import load
+from bot.printing import console, print_json
+from bot.settings import Settings, load
 from bot.spelling import right_word
 
 roles = typer.Typer(no_args_is_help=True, help="Who is support or admin in chat.")
+slack = typer.Typer(no_args_is_help=True, help="Set up Slack.")
+discord = typer.Typer(no_args_is_help=True, help="Set up Discord.")
 groups = typer.Typer(no_args_is_help=True, help="Who may read what is for a group.")
 
 PersonArgument = Annotated[str, typer.Argument(help="platform:workspace:user, such as slack:T1:U1 (`/timbre who-am-i` tells).")]
@@ -77,6 +81,43 @@ def remove(person: PersonArgument, group: GroupArgument) -> None:
     with _role_book() as book:
         name = book.remove_from_group(found, group, _operator())
     console.print(f"{found} may no longer read what is for {name}.", markup=False)
+
+
+@slack.command("manifest")
+def manifest(
+    url: Annotated[str, typer.Option(help="For HTTP mode: where Slack finds the bot, such as https://timbre.example.")] = "",
+) -> None:
+    """Print the manifest from which Slack makes the app."""
+    from bot.main import slack_manifest
+
+    print_json(slack_manifest(url))
+
+
+@discord.command("invite")
+def invite() -> None:
+    """Print the link that adds the bot to a server, with exactly the permissions that it needs."""
+    from bot.main import discord_invitation
+
+    console.print(asyncio.run(discord_invitation(_settings_with_token())), markup=False, soft_wrap=True)
+
+
+@discord.command("sync")
+def sync(force: Annotated[bool, typer.Option("--force", help="Also when nothing has changed.")] = False) -> None:
+    """Register the commands with Discord now; `timbre serve` does so when they have changed."""
+    from bot.main import open_database, sync_discord
+
+    settings = _settings_with_token()
+    with closing(open_database(settings)) as database:
+        is_done = asyncio.run(sync_discord(settings, database, force))
+    console.print("The commands are registered." if is_done else "Nothing has changed since they were registered.")
+
+
+def _settings_with_token() -> Settings:
+    settings = load()
+    set_up_logging(settings.log_level)
+    if not settings.discord.is_wanted:
+        raise SettingsInvalid("TIMBRE_DISCORD__TOKEN is not set; the README says where to get it.")
+    return settings
 
 
 @contextmanager

@@ -41,6 +41,8 @@ index = typer.Typer(no_args_is_help=True, help="The index: compare it with the c
 app.add_typer(index, name="index")
 app.add_typer(chat_cli.roles, name="roles")
 app.add_typer(chat_cli.groups, name="groups")
+app.add_typer(chat_cli.slack, name="slack")
+app.add_typer(chat_cli.discord, name="discord")
 
 AudienceOption = Annotated[
     list[str] | None,
@@ -208,7 +210,7 @@ def serve() -> None:
     from bot.main import build_server
 
     async def run(timbre: Any) -> None:
-        await build_server(timbre, printing.notify).run()
+        await build_server(timbre, printing.tell).run()
 
     _run(_settings(), run)
 

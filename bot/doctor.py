@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.errors import BotError
 from bot.language_model import identity_of
-from bot.main import open_database, open_home, opened_knowledge
+from bot.main import examine_platforms, open_database, open_home, opened_knowledge
 from bot.settings import Settings
 from bot.storage.exchanges import ExchangeStore
 from bot.voice import read_voice
@@ -47,6 +47,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield finding
         if name == "database" and not finding.is_well:
             return
+    try:
+        yield from examine_platforms(settings)
+    except BotError as err:
+        yield Finding("chat platforms", False, str(err), "Do what the message says, then run `timbre doctor` again.")
 
 
 def _home(settings: Settings) -> Finding:

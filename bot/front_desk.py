@@ -21,6 +21,7 @@ from bot.escalations import Escalations
 from bot.home import HomePages
 from bot.inbox import Inbox
 from bot.long_work import Say
+from bot.memory import PlatformMemory
 from bot.messages import (
     Addressed,
     Click,
@@ -81,6 +82,7 @@ class FrontDesk:
 
     def __init__(self, services: Services, max_late: timedelta) -> None:
         self._services = services
+        self._memory = PlatformMemory(services.intake)
         self._catch_up = CatchUp(services.intake, services.roles, self.receive, services.put, max_late)
         self._cursor_moved: dict[Place, datetime] = {}
 
@@ -135,10 +137,11 @@ class FrontDesk:
 
     async def remember(self, platform: str, name: str, value: dict[str, Any]) -> None:
         """Keeps something for a platform's connection between starts. Raises DatabaseUnavailable."""
-        await asyncio.to_thread(self._services.intake.remember, platform, name, value)
+        await self._memory.remember(platform, name, value)
 
     async def recall(self, platform: str, name: str) -> dict[str, Any] | None:
-        return await asyncio.to_thread(self._services.intake.recall, platform, name)
+        """What was kept. Raises DatabaseUnavailable."""
+        return await self._memory.recall(platform, name)
 
     async def resume(self) -> None:
         """Carries out what an earlier process had only decided. To be called before anything else."""

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bot.commands import Commands
 from bot.engine import AnswerEngine
@@ -17,6 +18,7 @@ from bot.home import HomePages
 from bot.inbox import Inbox
 from bot.knowledge_parts import Knowledge
 from bot.language_model import identity_of, open_language_model
+from bot.memory import PlatformMemory
 from bot.messages import PersonId, Place, Viewers
 from bot.outbox import Outbox
 from bot.people import RoleBook
@@ -42,7 +44,7 @@ from bot.wording import QuoteWorder, may_word
 from knowledge.bulk import BulkEmbedder
 from knowledge.catalogue import Catalogue
 from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
-from knowledge.extras import missing_extra
+from knowledge.extras import Extra, missing_extra
 from knowledge.ingestion import Ingestion
 from knowledge.labels import LABELS_VERSION
 from knowledge.parsing.sandbox import ParsingSandbox
@@ -52,6 +54,9 @@ from knowledge.stores.embedded import EmbeddedIndex
 from knowledge.stores.fallback import FallbackIndex
 from knowledge.stores.rows import IndexRows
 from knowledge.terms import TERMS_VERSION
+
+if TYPE_CHECKING:
+    from bot.doctor import Finding
 
 NO_PLATFORM = (
     "There is nothing to serve: set TIMBRE_SLACK__BOT_TOKEN and TIMBRE_SLACK__APP_TOKEN, or TIMBRE_DISCORD__TOKEN; the README "
@@ -108,10 +113,8 @@ def _open_indexes(settings: Settings, database: Database, embedder: Embedder) ->
     analysis = f"{embedder.name}|terms-{TERMS_VERSION}|labels-{LABELS_VERSION}"
     if settings.index.kind == "embedded":
         return {"embedded index": EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))}
-    try:
+    with _needing("TIMBRE_INDEX__KIND=weaviate", "weaviate"):
         from knowledge.stores.weaviate import WeaviateIndex
-    except ImportError as err:
-        raise SettingsInvalid(f"{missing_extra('TIMBRE_INDEX__KIND=weaviate', 'weaviate')} ({err}).") from err
     rows = IndexRows(f"{analysis}|weaviate-{settings.index.name}", embedder.dimensions)
     return {
         f"Weaviate at {settings.index.url}": WeaviateIndex(database, rows, settings.index),
@@ -276,7 +279,59 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
 
 
 def _open_platforms(settings: Settings, database: Database, front_desk: FrontDesk) -> dict[str, ChatPlatform]:
-    return {}
+    """Those that have tokens. Raises SettingsInvalid when the packages of one are not installed."""
+    platforms: dict[str, ChatPlatform] = {}
+    if settings.slack.is_wanted:
+        with _needing("Slack", "slack"):
+            from adapters.slack.connection import SlackPlatform
+        platforms["slack"] = SlackPlatform(settings.slack, database, front_desk)
+    if settings.discord.is_wanted:
+        with _needing("Discord", "discord"):
+            from adapters.discord.connection import DiscordPlatform
+        platforms["discord"] = DiscordPlatform(settings.discord, front_desk)
+    return platforms
+
+
+@contextmanager
+def _needing(what: str, extra: Extra) -> Iterator[None]:
+    """Says how to install what an import lacks."""
+    try:
+        yield
+    except ImportError as err:
+        raise SettingsInvalid(f"{missing_extra(what, extra)} ({err}).") from err
+
+
+def slack_manifest(public_url: str) -> dict[str, Any]:
+    """What Slack makes an app of; for HTTP mode with the address where Slack finds it, else empty."""
+    with _needing("Slack", "slack"):
+        from adapters.slack import manifest
+    return manifest.slack_manifest(public_url)
+
+
+async def discord_invitation(settings: Settings) -> str:
+    """The link that adds the bot to a server, with exactly the permissions that it needs. Raises BotError."""
+    with _needing("Discord", "discord"):
+        from adapters.discord import setting_up
+    return await setting_up.invitation(settings.discord)
+
+
+async def sync_discord(settings: Settings, database: Database, force: bool) -> bool:
+    """Registers the commands where they have changed, or in any case; whether it did. Raises BotError."""
+    with _needing("Discord", "discord"):
+        from adapters.discord import setting_up
+    return await setting_up.sync(settings.discord, PlatformMemory(IntakeStore(database)), force)
+
+
+def examine_platforms(settings: Settings) -> "Iterator[Finding]":
+    """What is wrong with the set-up of the platforms that have tokens. Raises SettingsInvalid where packages are missing."""
+    if settings.slack.is_wanted:
+        with _needing("Slack", "slack"):
+            from adapters.slack import checks
+        yield from checks.check(settings.slack)
+    if settings.discord.is_wanted:
+        with _needing("Discord", "discord"):
+            from adapters.discord import setting_up
+        yield from setting_up.check(settings.discord)
 
 
 async def _name_of(platforms: Mapping[str, ChatPlatform], person: PersonId) -> str:

@@ -67,6 +67,11 @@ def notify(step: str) -> None:
     errors.print(f"[dim]· {step} …[/dim]")
 
 
+def tell(sentence: str) -> None:
+    """What an operator who looks on wants to know."""
+    errors.print(Text(sentence))
+
+
 def exchange_view(exchange: Exchange) -> RenderableType:
     """The answer with its sources listed beneath it."""
     answer = exchange.answer

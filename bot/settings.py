@@ -72,6 +72,10 @@ class SlackSettings(BaseModel):
     api_url: str = Field("https://slack.com/api/", description="Slack's Web API")
     support_group: str = Field("", description='The user group that "Ask a person" calls, such as S012345')
 
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.bot_token.get_secret_value() or self.client_id)
+
 
 class DiscordSettings(BaseModel):
     """TIMBRE_DISCORD__*"""
@@ -81,6 +85,10 @@ class DiscordSettings(BaseModel):
     api_url: str = Field("https://discord.com/api/v10", description="Discord's REST API")
     gateway_url: str = Field("wss://gateway.discord.gg/", description="Discord's gateway")
     support_role: str = Field("", description='The role that "Ask a person" calls, by its id')
+
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.token.get_secret_value())
 
 
 class Settings(BaseSettings):
