@@ -69,11 +69,12 @@ def role(of_guild: Role) -> Json:
         "color": 0,
         "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
         "hoist": False,
-        "managed": False,
+        "managed": of_guild.bot_id is not None,
         "mentionable": False,
         "icon": None,
         "unicode_emoji": None,
         "flags": 0,
+        **({"tags": {"bot_id": of_guild.bot_id}} if of_guild.bot_id else {}),
     }
 
 

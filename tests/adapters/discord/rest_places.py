@@ -3,7 +3,7 @@
 from tests.adapters.discord import message_payloads, payloads
 from tests.adapters.discord.api_errors import refusal
 from tests.adapters.discord.call import Answered, Call
-from tests.adapters.discord.gateway import application_flags
+from tests.adapters.discord.gateway import Intent, application_flags
 from tests.adapters.discord.permissions import Permission
 from tests.adapters.discord.rest_messages import bot_message, must_be_open
 from tests.adapters.discord.world import Channel, ChannelType, Json
@@ -94,6 +94,9 @@ def _threads(call: Call, found: list[Channel]) -> Json:
 
 
 def list_members(call: Call) -> Answered:
+    """Only for bots whose owner has switched the intent on, whether or not they identified with it."""
+    if not call.service.gateway.allowed_intents & Intent.MEMBERS:
+        raise refusal(50001)
     after, limit = int(call.query.get("after", 0)), int(call.query.get("limit", DEFAULT_MEMBERS))
     members = sorted(call.guild().members.values(), key=lambda member: int(member.user_id))
     found = [member for member in members if int(member.user_id) > after][:limit]

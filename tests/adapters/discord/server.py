@@ -185,6 +185,10 @@ class DiscordServer:
     def links(self, message: Message) -> list[Link]:
         return links(message)
 
+    def forget_nonces(self) -> None:
+        """As Discord does after some minutes."""
+        self.service.forget_nonces()
+
     def ledger(self) -> Report:
         return self.service.ledger.report()
 

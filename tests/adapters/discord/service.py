@@ -157,6 +157,9 @@ class Service:
         if message.nonce is not None:
             self._nonces[message.channel_id, message.author_id, message.nonce] = message
 
+    def forget_nonces(self) -> None:
+        self._nonces.clear()
+
     def edited(self, message: Message) -> None:
         """Tells that the message was changed just now."""
         message.edited_at = time.time()

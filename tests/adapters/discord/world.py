@@ -63,6 +63,7 @@ class Role:
     name: str
     permissions: Permission
     position: int = 1
+    bot_id: str | None = None  # whose own role it is
 
 
 @dataclass
@@ -185,7 +186,7 @@ class World:
         """A guild that the bot is in, with a role of its own that has `bot_permissions`."""
         guild_id = self.new_id()
         everyone = Role(guild_id, "@everyone", ORDINARY, 0)
-        bots = Role(self.new_id(), self.bot.name, bot_permissions, 1)
+        bots = Role(self.new_id(), self.bot.name, bot_permissions, 1, self.bot.id)
         guild = Guild(guild_id, name, self.owner.id, {everyone.id: everyone, bots.id: bots}, joined_by_bot_at=time.time())
         self.guilds[guild.id] = guild
         self.join(guild, self.bot, [bots.id])
