@@ -1,0 +1,1 @@
+"""Discord: the bot in servers and direct messages, on discord.py."""
