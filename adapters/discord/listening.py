@@ -1,0 +1,84 @@
+"""Turns what a connection tells into work beside it, so that heartbeats never wait, and keeps count of that work."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import discord
+
+from adapters.discord.intake import Intake, myself
+from adapters.discord.interactions import Interactions
+from adapters.discord.supervisor import ConnectionState
+
+logger = logging.getLogger(__name__)
+
+
+class Work:
+    """What is under way. What is started after `finish` is not done."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_over = False
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.is_over:
+            work.close()
+            return
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Returns when all of it is done."""
+        self.is_over = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+class Ears:
+    """A `gateway.Listener`."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        interactions: Interactions,
+        state: ConnectionState,
+        work: Work,
+        on_connected: Callable[[discord.Client, bool], None],
+    ) -> None:
+        self._intake = intake
+        self._interactions = interactions
+        self._state = state
+        self._work = work
+        self._on_connected = on_connected
+
+    def message(self, message: discord.Message, own_id: int) -> None:
+        self._work.start(self._intake.message(message, myself(own_id, message.guild)))
+
+    def reaction(self, payload: discord.RawReactionActionEvent, is_added: bool, own_id: int) -> None:
+        self._work.start(self._intake.reaction(payload, is_added, own_id))
+
+    def interaction(self, interaction: discord.Interaction) -> None:
+        self._work.start(self._interactions.handle(interaction))
+
+    def joined(self, guild: discord.Guild) -> None:
+        self._work.start(self._intake.joined(guild))
+
+    def connected(self, gateway: discord.Client, is_resumed: bool) -> None:
+        self._state.connected()
+        self._on_connected(gateway, is_resumed)
+
+    def disconnected(self) -> None:
+        self._state.disconnected()
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:  # one of the outermost loops: what one person did must not stop the others
+        logger.exception("Something that came from Discord could not be handled")
