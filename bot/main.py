@@ -326,12 +326,12 @@ def examine_platforms(settings: Settings) -> "Iterator[Finding]":
     """What is wrong with the set-up of the platforms that have tokens. Raises SettingsInvalid where packages are missing."""
     if settings.slack.is_wanted:
         with _needing("Slack", "slack"):
-            from adapters.slack import checks
-        yield from checks.check(settings.slack)
+            from adapters.slack.checks import check as check_slack
+        yield from check_slack(settings.slack)
     if settings.discord.is_wanted:
         with _needing("Discord", "discord"):
-            from adapters.discord import setting_up
-        yield from setting_up.check(settings.discord)
+            from adapters.discord.setting_up import check as check_discord
+        yield from check_discord(settings.discord)
 
 
 async def _name_of(platforms: Mapping[str, ChatPlatform], person: PersonId) -> str:

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
@@ -97,6 +97,11 @@ class Database:
         with self._translated(), self._backend.engine.connect() as connection:
             description = f"{self._backend.describe(connection)}, schema {_revision(connection)}"
             return description, self._backend.damage(connection)
+
+    @property
+    def writers(self) -> Engine:
+        """For libraries that bring tables of their own; their errors are not translated."""
+        return self._backend.writers
 
     def connect(self) -> Connection:
         """A bare connection, for checks."""

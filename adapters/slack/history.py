@@ -1,0 +1,104 @@
+"""What stands in Slack already: where the bot listens, what it missed there, and whether somebody has answered."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from adapters.slack.inbound import PLATFORM, Post, mentioned, message_of, read_post
+from adapters.slack.people import People
+from adapters.slack.web import PAGE, SlackRefused, SlackWeb
+from adapters.slack.workspaces import Workspace
+from bot.messages import Addressed, IncomingMessage, Place
+
+KINDS = "public_channel,private_channel,mpim,im"
+THREAD_AGE = timedelta(days=3)
+"""How long before what was missed a thread may have begun to be looked into: Slack lists threads by their beginning."""
+
+Found = Mapping[str, Any]
+_TIMESTAMP = re.compile(r"\d+\.\d+")
+
+
+class History:
+    def __init__(self, web: SlackWeb, people: People) -> None:
+        self._web = web
+        self._people = people
+
+    async def places(self, workspace: Workspace) -> Sequence[Place]:
+        """Raises PlatformUnavailable and DeliveryRefused, as all of these."""
+        pages = self._web.pages(
+            workspace.token,
+            lambda client, cursor: client.users_conversations(
+                types=KINDS, exclude_archived=True, limit=PAGE, cursor=cursor or None
+            ),
+        )
+        ids = [str(channel.get("id") or "") async for page in pages for channel in page.get("channels") or []]
+        return [Place(PLATFORM, workspace.id, id) for id in ids if id]
+
+    async def missed(self, workspace: Workspace, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+        """Mentions, direct messages and replies in threads where the bot has written, oldest first."""
+        first = f"{since.timestamp():.6f}"
+        oldest = max(first, after, key=_seconds) if _TIMESTAMP.fullmatch(after) else first
+        written = await self._written(workspace, place.channel, oldest)
+        read = partial(read_post, workspace=workspace.id, bot_user=workspace.user, channel=place.channel)
+        posts = {post.ts: post for message in written if (post := read(message)) and _is_for_us(post)}
+        ordered = sorted(posts.values(), key=lambda post: _seconds(post.ts))
+        return await asyncio.gather(*(self._message(workspace, post) for post in ordered))
+
+    async def is_answered(self, workspace: Workspace, message: IncomingMessage) -> bool:
+        place, author = message.answer_place, message.author.id.rpartition(":")[2]
+        replies = await self._thread(workspace, place.channel, place.thread, message.id)
+        return any(reply.get("user") != author and _seconds(str(reply.get("ts"))) > _seconds(message.id) for reply in replies)
+
+    async def _written(self, workspace: Workspace, channel: str, oldest: str) -> list[Found]:
+        """Everything after that moment, the replies in threads of the bot too."""
+        begun = f"{max(_seconds(oldest) - THREAD_AGE.total_seconds(), 0):.6f}"
+        pages = self._web.pages(
+            workspace.token,
+            lambda client, cursor: client.conversations_history(channel=channel, oldest=begun, limit=PAGE, cursor=cursor or None),
+        )
+        tops: list[Found] = [message async for page in pages for message in page.get("messages") or []]
+        found = [message for message in tops if _seconds(str(message.get("ts"))) > _seconds(oldest)]
+        for top in tops:
+            if _seconds(str(top.get("latest_reply") or "")) > _seconds(oldest):
+                found += await self._replies(workspace, channel, top, oldest)
+        return found
+
+    async def _replies(self, workspace: Workspace, channel: str, top: Found, oldest: str) -> list[Found]:
+        replies = await self._thread(workspace, channel, str(top["ts"]), oldest)
+        is_ours = workspace.user in (top.get("reply_users") or []) or any(
+            reply.get("user") == workspace.user for reply in replies
+        )
+        new = [reply for reply in replies if _seconds(str(reply.get("ts"))) > _seconds(oldest) and reply.get("ts") != top["ts"]]
+        return [reply for reply in new if is_ours or workspace.user in mentioned(str(reply.get("text") or ""))]
+
+    async def _thread(self, workspace: Workspace, channel: str, ts: str, oldest: str) -> list[Found]:
+        pages = self._web.pages(
+            workspace.token,
+            lambda client, cursor: client.conversations_replies(
+                channel=channel, ts=ts, oldest=oldest, limit=PAGE, cursor=cursor or None
+            ),
+        )
+        try:
+            return [message async for page in pages for message in page.get("messages") or []]
+        except SlackRefused as err:
+            if err.code in ("thread_not_found", "message_not_found"):
+                return []
+            raise
+
+    async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
+        author = await self._people.person(workspace, post.author)
+        names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
+        return replace(message_of(post, author, names, workspace.user), is_late=True)
+
+
+def _is_for_us(post: Post) -> bool:
+    """Replies are those of threads of the bot already."""
+    return post.addressed is not Addressed.CHANNEL
+
+
+def _seconds(ts: str) -> float:
+    return float(ts) if _TIMESTAMP.fullmatch(ts) else 0.0
