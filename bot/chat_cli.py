@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Annotated
@@ -13,7 +14,7 @@ from rich.text import Text
 from bot.errors import SettingsInvalid
 from bot.logs import set_up_logging
 from bot.people import Role, RoleBook, person_id
-from bot.printing import console, print_json
+from bot.printing import console
 from bot.settings import Settings, load
 from bot.spelling import right_word
 
@@ -90,7 +91,7 @@ def manifest(
     """Print the manifest from which Slack makes the app."""
     from bot.main import slack_manifest
 
-    print_json(slack_manifest(url))
+    typer.echo(json.dumps(slack_manifest(url), indent=2))
 
 
 @discord.command("invite")
