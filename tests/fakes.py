@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from bot.conversation import ChatMessage, ReleaseId
-from bot.errors import BotError, ModelUnavailable
+from bot.errors import BotError, ModelUnavailable, PlatformUnavailable
 from bot.messages import Delivery, DeliveryKey, IncomingMessage, Mark, MessageRef, PersonId, Place, Viewers
 from bot.ports import ModelIdentity, ReplyStream
 from knowledge.embedding import unit
@@ -101,7 +101,12 @@ class RecordingPlatform:
         self.refusals: list[BotError] = []
         self.missed_messages: dict[Place, list[IncomingMessage]] = {}
         self.has_answers = False
+        self.loses_reply = False
         self.marks: list[tuple[MessageRef, Mark]] = []
+
+    def lose_next_reply(self) -> None:
+        """The next delivery is made, and its caller does not hear so."""
+        self.loses_reply = True
 
     async def run(self) -> None:
         self.is_connected = True
@@ -129,13 +134,16 @@ class RecordingPlatform:
         if not (is_retry and delivery.key in [earlier.key for earlier in self.deliveries]):
             self.deliveries.append(delivery)
             self.drafts.append(draft)
+            if self.loses_reply:
+                self.loses_reply = False
+                raise PlatformUnavailable(self.name, "the reply was lost")
         return [] if delivery.to else [draft or f"posted-{delivery.key}"]
 
     async def places(self) -> Sequence[Place]:
-        return list(self.missed_messages)
+        return list(self.missed_messages) or [Place(self.name, "T1", "C1")]
 
     async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        return [message for message in self.missed_messages[place] if message.id > after and message.sent_at > since]
+        return [message for message in self.missed_messages.get(place, []) if message.id > after and message.sent_at > since]
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         return self.has_answers
