@@ -1,8 +1,9 @@
-"""A front desk that keeps what it is told and answers as a test says, and the platform running on it."""
+"""A front desk that keeps what it is told and answers as a test says, the platform running on it, and what is often sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from discord.gateway import DiscordWebSocket
@@ -16,6 +17,8 @@ from bot.messages import (
     Click,
     Command,
     Control,
+    Delivery,
+    DeliveryKey,
     Greeting,
     Home,
     IncomingMessage,
@@ -23,12 +26,15 @@ from bot.messages import (
     MessageRef,
     Notice,
     Person,
+    Reply,
+    ReplyKind,
     Response,
     Section,
     Submission,
 )
 from bot.ports import ChatPlatform
 from bot.settings import DiscordSettings
+from tests.adapters.discord.conftest import Acme
 from tests.adapters.discord.server import DiscordServer
 
 QUICK = Pace(ready_s=0.02, edit_s=0.02, patience_s=0.5, reconnect_s=0.01, noticeable_s=0.05, retry_s=0.01)
@@ -135,3 +141,13 @@ async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not is_so():
             await asyncio.sleep(0.002)
+
+
+def mention(acme: Acme) -> str:
+    return f"<@{acme.server.world.bot.id}>"
+
+
+def answer(message: IncomingMessage, text: str = "In the handbook.", **values: object) -> Delivery:
+    reply = Reply(ReplyKind.ANSWER, text, buttons=[Button(Control.HELPFUL, "e1", "Helpful")])
+    delivery = Delivery(DeliveryKey(f"answer:{message.key}"), message.answer_place, reply, answers=message.id)
+    return replace(delivery, **values)  # type: ignore[arg-type]
