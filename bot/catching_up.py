@@ -21,19 +21,21 @@ EXCERPT_CHARS = 120
 
 
 class CatchUp:
-    """`receive` takes what is young enough in, `put` sends what the admins are told."""
+    """`receive` takes what is young enough in, `put` sends what the admins are told of older ones that concern us."""
 
     def __init__(
         self,
         intake: IntakeStore,
         roles: RoleBook,
         receive: Callable[[IncomingMessage], Awaitable[None]],
+        concerns_us: Callable[[IncomingMessage], Awaitable[bool]],
         put: Callable[[Delivery], Awaitable[None]],
         max_late: timedelta,
     ) -> None:
         self._intake = intake
         self._roles = roles
         self._receive = receive
+        self._concerns_us = concerns_us
         self._put = put
         self._max_late = max_late
 
@@ -53,11 +55,11 @@ class CatchUp:
         count, too_old = 0, list[IncomingMessage]()
         for place in dict.fromkeys([*await platform.places(), *cursors]):
             for message in await platform.missed(place, cursors.get(place, ""), since):
-                if now - message.sent_at > self._max_late:
-                    too_old.append(message)
-                else:
+                if now - message.sent_at <= self._max_late:
                     await self._receive(replace(message, is_late=True))
                     count += 1
+                elif await self._concerns_us(message):
+                    too_old.append(message)
         await self._report(too_old)
         return count
 

@@ -83,7 +83,8 @@ class FrontDesk:
     def __init__(self, services: Services, max_late: timedelta) -> None:
         self._services = services
         self._memory = PlatformMemory(services.intake)
-        self._catch_up = CatchUp(services.intake, services.roles, self.receive, services.put, max_late)
+        self._catch_up = CatchUp(services.intake, services.roles, self.receive, self._concerns_us, services.put, max_late)
+        self._caught_up: set[str] = set()
         self._cursor_moved: dict[Place, datetime] = {}
 
     async def receive(self, message: IncomingMessage) -> None:
@@ -132,6 +133,7 @@ class FrontDesk:
     async def catch_up(self, platform: ChatPlatform) -> None:
         """To be called when the platform has connected anew. Raises what the platform raises."""
         count = await self._catch_up.fetch(platform)
+        self._caught_up.add(platform.name)
         if count:
             logger.info("%s: %d messages came while nobody listened", platform.name, count)
 
@@ -147,9 +149,15 @@ class FrontDesk:
         """Carries out what an earlier process had only decided. To be called before anything else."""
         await self._services.review.resume()
 
-    async def note_connected(self, platform: str) -> None:
-        """To be called again and again while messages reach us. Raises DatabaseUnavailable."""
-        await self._catch_up.note_connected(platform)
+    async def note(self, platform: str, is_connected: bool) -> None:
+        """Whether messages reach us, to be told again and again. Raises DatabaseUnavailable.
+
+        What was written before this moment has come in or can be fetched by cursor, once the platform has caught up.
+        """
+        if not is_connected:
+            self._caught_up.discard(platform)
+        elif platform in self._caught_up:
+            await self._catch_up.note_connected(platform)
 
     async def _concerns_us(self, message: IncomingMessage) -> bool:
         if message.addressed is Addressed.THREAD:
@@ -279,7 +287,8 @@ class FrontDesk:
 
 
 def _asked(click: Click) -> IncomingMessage:
-    """The question of a button, as if the person had typed it."""
+    """The question of a button, as if the person had typed it there: whoever sees the answer decides what it is made of."""
     now = datetime.now(UTC)
+    addressed = Addressed.MENTION if click.message.place.channel else Addressed.COMMAND
     id = f"{click.message.id}-{now.timestamp() // ONE_CLICK_S:.0f}"
-    return IncomingMessage(click.message.place, id, click.person, click.subject, Addressed.DIRECT, now, is_threaded=False)
+    return IncomingMessage(click.message.place, id, click.person, click.subject, addressed, now, is_threaded=False)

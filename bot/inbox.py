@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from bot.conversation import Exchange
+from bot.errors import PlatformUnavailable
 from bot.messages import Delivery, IncomingMessage
 from bot.storage.intake import ClaimedMessage, IntakeStore
 
@@ -23,6 +24,7 @@ HEARTBEAT_S = 3.0
 POLL_S = 1.0
 MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=2)
+PLATFORM_PAUSE = timedelta(seconds=5)  # an absence of the platform is no fault of the message
 FAULT_PAUSE_S = 1.0  # after a fault of the database
 
 
@@ -101,7 +103,12 @@ class Inbox:
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._release, claimed, datetime.now(UTC), claimed.attempt - 1))
             raise
-        except Exception:
+        except PlatformUnavailable as err:
+            logger.info("Message %s waits: %s", claimed.message.key, err)
+            retry_at = datetime.now(UTC) + max(PLATFORM_PAUSE, timedelta(seconds=err.retry_after_s))
+            await asyncio.to_thread(self._release, claimed, retry_at, claimed.attempt - 1)
+            return
+        except Exception:  # one message: it is tried again, or given up
             await self._failed(claimed)
             return
         finally:

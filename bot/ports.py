@@ -98,9 +98,9 @@ class ChatPlatform(Protocol):
         """The channels and direct conversations that the bot listens to, as far as the platform tells. Raises both."""
 
     async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        """What people wrote to the bot there after the message with that id (empty: after that time), oldest first, as late.
+        """What people wrote there after the message with that id (empty: after that time), oldest first.
 
-        In threads of the place too. Raises both.
+        In its threads too, and also what addresses nobody. Raises both.
         """
 
     async def is_answered(self, message: IncomingMessage) -> bool:

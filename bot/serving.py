@@ -109,9 +109,8 @@ class Server:
         """Leaves a trace of when messages last reached us, so that the next start knows what it missed."""
         while True:
             for platform in self.platforms.values():
-                if platform.is_connected:
-                    with suppress(DatabaseUnavailable):  # told by whatever needs the database; a wider look back is harmless
-                        await self.front_desk.note_connected(platform.name)
+                with suppress(DatabaseUnavailable):  # told by whatever needs the database; a wider look back is harmless
+                    await self.front_desk.note(platform.name, platform.is_connected)
             await asyncio.sleep(NOTE_EVERY_S)
 
 

@@ -159,7 +159,6 @@ class DiscordPlatform:
         """What is due with each new session."""
         try:
             await self._front_desk.catch_up(self)
-            await self._front_desk.note_connected(self.name)
             await register_commands(self._rest, self._front_desk)
         except BotError as err:
             logger.warning("Not all could be done after connecting to Discord: %s", err)

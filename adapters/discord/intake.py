@@ -20,7 +20,6 @@ from adapters.discord.inbound import (
     PLATFORM,
     Myself,
     Whereabouts,
-    addressed,
     is_of_a_person,
     person_id,
     read_member,
@@ -159,7 +158,7 @@ class Intake:
     async def missed(
         self, place: Place, after: str, since: datetime, gateway: discord.Client, own_id: int
     ) -> Sequence[IncomingMessage]:
-        """Mentions, direct messages, and what was said in threads. Raises PlatformUnavailable, Refused."""
+        """What people said, in threads too. Raises PlatformUnavailable, Refused."""
         first = int(after) if after else discord.utils.time_snowflake(since)
         channel = gateway.get_channel(int(place.channel))
         if not isinstance(channel, discord.abc.GuildChannel):
@@ -175,7 +174,7 @@ class Intake:
         found = [
             await self._read(message, room.here, me)
             async for message in self._history(room.here.id, first)
-            if is_of_a_person(message) and addressed(message, room.here, me) is not Addressed.CHANNEL
+            if is_of_a_person(message)
         ]
         return [message for message in found if not is_blank(message)]
 

@@ -13,10 +13,12 @@ import aiohttp
 import pytest
 from sqlmodel import col, select
 
+from bot import inbox
 from bot.channels import Answers, ChannelSettings
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.health import serve_health
+from bot.inbox import MAX_ATTEMPTS
 from bot.main import Timbre, build, build_server
 from bot.messages import (
     Addressed,
@@ -264,6 +266,7 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
     office.server.front_desk._services.roles.grant(SUE.id, Role.ADMIN, "test")
     office.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(days=3)).isoformat()})
     platform.missed_messages[PLACE] = [
+        message("0", sent_at=now - timedelta(days=2), text="Lunch is ready.", addressed=Addressed.CHANNEL),
         message("1", sent_at=now - timedelta(days=2), text="What about my old question?"),
         message("2", sent_at=now - timedelta(hours=1)),
     ]
@@ -277,6 +280,42 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
     assert len(platform.deliveries) == 2
     assert texts[None].startswith("Sorry for the late answer")
     assert "What about my old question?" in texts[SUE.id]
+    assert "Lunch" not in texts[SUE.id]
+
+
+async def test_the_question_of_a_button_is_answered_for_whoever_sees_the_answer(office: Office) -> None:
+    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+    click = Click(ANNA, MessageRef(PLACE, "9"), Control.ASK, "What is the pay band of engineers?")
+
+    async with office.open():
+        await office.desk.click(click, no_progress)
+        await office.desk.click(click, no_progress)
+        await office.delivered(2)
+
+    texts = {delivery.to: delivery.reply.text for delivery in office.platform.deliveries}
+    assert set(texts) == {None, ANNA.id}
+    assert "seven" not in "".join(texts.values())
+
+
+async def test_a_platform_that_cannot_tell_who_sees_an_answer_is_waited_for(
+    company: Timbre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(RecordingPlatform):
+        failures = MAX_ATTEMPTS + 1
+
+        async def viewers(self, place: Place) -> Viewers:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise PlatformUnavailable("fake", "no answer")
+            return await super().viewers(place)
+
+    monkeypatch.setattr(inbox, "PLATFORM_PAUSE", timedelta(seconds=0.01))
+    office = Office(company, Away())
+    async with office.open():
+        await office.desk.receive(message("1"))
+        (reply,) = await office.delivered(1)
+
+    assert reply.kind is ReplyKind.ANSWER
 
 
 async def test_what_the_model_words_is_streamed_and_ended_by_the_reply(

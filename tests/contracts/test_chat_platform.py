@@ -234,7 +234,7 @@ async def test_the_channel_of_the_question_is_one_of_its_places_and_everybody_ma
     assert (stage.question.place.workspace, stage.question.place.channel) in places
 
 
-async def test_what_was_asked_after_a_message_is_fetched_as_late(stage: Stage) -> None:
+async def test_what_was_asked_after_a_message_is_fetched(stage: Stage) -> None:
     await stage.ask_again("And in the year of entry?")
     since = stage.question.sent_at - timedelta(hours=1)
 

@@ -103,9 +103,6 @@ class RecordingDesk:
     async def catch_up(self, platform: ChatPlatform) -> None:
         self.connections.append(platform.name)
 
-    async def note_connected(self, platform: str) -> None:
-        """Nothing depends on it here."""
-
     async def remember(self, platform: str, name: str, value: dict[str, Any]) -> None:
         self.memory[name] = value
 

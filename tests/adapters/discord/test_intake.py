@@ -214,7 +214,7 @@ async def test_people_are_called_as_their_server_calls_them(acme: Acme) -> None:
 
 
 @pytest.mark.slow
-async def test_mentions_direct_messages_and_threads_are_fetched(acme: Acme) -> None:
+async def test_what_was_said_in_channels_threads_and_direct_messages_is_fetched(acme: Acme) -> None:
     desk = RecordingDesk()
     private = acme.server.world.dm_with(acme.ada.id)
     async with connected(acme.server, desk) as platform:
@@ -233,8 +233,8 @@ async def test_mentions_direct_messages_and_threads_are_fetched(acme: Acme) -> N
         found = await platform.missed(Place("discord", acme.guild.id, acme.general.id), first, since)
         direct = await platform.missed(Place("discord", acme.guild.id, private.id), desk.messages[1].id, since)
 
-    assert [message.text for message in found] == ["meanwhile", "and then?"]
-    assert [message.addressed for message in found] == [Addressed.MENTION, Addressed.THREAD]
+    assert [message.text for message in found] == ["to nobody", "meanwhile", "and then?"]
+    assert [message.addressed for message in found] == [Addressed.CHANNEL, Addressed.MENTION, Addressed.THREAD]
     assert all(message.author.is_member and message.is_late for message in found)
     assert [message.text for message in direct] == ["in private"]
 
