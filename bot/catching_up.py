@@ -40,21 +40,26 @@ class CatchUp:
         self._max_late = max_late
 
     async def note_connected(self, platform: str) -> None:
-        """Messages reach us at this moment: what was written before it has come in or can be fetched by cursor."""
-        now = datetime.now(UTC).isoformat()
-        await asyncio.to_thread(self._intake.remember, platform, CONNECTED, {"at": now})
+        """Messages reach us at this moment, and what was written before it has come in."""
+        await self._note(platform, datetime.now(UTC))
 
     async def fetch(self, platform: ChatPlatform) -> int:
-        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises."""
-        last = await asyncio.to_thread(self._intake.recall, platform.name, CONNECTED)
-        if last is None:
-            return 0  # the first start: nobody has missed us yet
+        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises.
+
+        Looked at is all of that time: a cursor may stand behind what was missed, once something later has come in.
+        """
         now = datetime.now(UTC)
-        since = max(datetime.fromisoformat(last["at"]) - OVERLAP, now - FURTHEST)
-        cursors = await asyncio.to_thread(self._intake.cursors, platform.name)
+        last = await asyncio.to_thread(self._intake.recall, platform.name, CONNECTED)
+        count = await self._fetch(platform, datetime.fromisoformat(last["at"]), now) if last else 0  # nobody has missed us yet
+        await self._note(platform.name, now)
+        return count
+
+    async def _fetch(self, platform: ChatPlatform, last: datetime, now: datetime) -> int:
+        since = max(last - OVERLAP, now - FURTHEST)
+        known = await asyncio.to_thread(self._intake.cursors, platform.name)
         count, too_old = 0, list[IncomingMessage]()
-        for place in dict.fromkeys([*await platform.places(), *cursors]):
-            for message in await platform.missed(place, cursors.get(place, ""), since):
+        for place in dict.fromkeys([*await platform.places(), *known]):
+            for message in await platform.missed(place, "", since):
                 if now - message.sent_at <= self._max_late:
                     await self._receive(replace(message, is_late=True))
                     count += 1
@@ -63,16 +68,17 @@ class CatchUp:
         await self._report(too_old)
         return count
 
+    async def _note(self, platform: str, at: datetime) -> None:
+        await asyncio.to_thread(self._intake.remember, platform, CONNECTED, {"at": at.isoformat()})
+
     async def _report(self, messages: Sequence[IncomingMessage]) -> None:
-        """Tells the admins of each workspace; the cursors move on, so that this is said once."""
+        """Tells the admins of each workspace, once."""
         for workspace in sorted({message.author.workspace for message in messages}):
             missed = [message for message in messages if message.author.workspace == workspace]
             reply = Reply(ReplyKind.NOTICE, report(missed))
             for admin in await asyncio.to_thread(self._roles.admins, workspace):
                 place = replace(missed[-1].place, channel="", thread="")
                 await self._put(Delivery(DeliveryKey(f"missed:{missed[-1].key}:{admin}"), place, reply, to=admin))
-            for message in missed:
-                await asyncio.to_thread(self._intake.move_cursor, message.place, message.id, datetime.now(UTC))
 
 
 def report(messages: Sequence[IncomingMessage]) -> str:

@@ -283,6 +283,25 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
     assert "Lunch" not in texts[SUE.id]
 
 
+async def test_what_was_missed_is_found_though_something_later_came_before_the_process_died(company: Timbre) -> None:
+    """Benchmarked kills: the process dies after it has connected and before it has looked at what it missed."""
+    now = datetime.now(UTC)
+    dying, living = Office(company, RecordingPlatform()), Office(company, RecordingPlatform())
+    dying.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(hours=1)).isoformat()})
+    missed, later = message("1", sent_at=now - timedelta(minutes=30)), message("2")
+    living.platform.missed_messages[PLACE] = [missed, later]
+
+    async with dying.open():
+        await dying.desk.receive(later)
+        await dying.delivered(1)
+        await dying.desk.note("fake", is_connected=True)
+    async with living.open():
+        await living.desk.catch_up(living.platform)
+        await living.delivered(1)
+
+    assert [delivery.answers for delivery in living.platform.deliveries] == [missed.id]
+
+
 async def test_the_question_of_a_button_is_answered_for_whoever_sees_the_answer(office: Office) -> None:
     office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
     click = Click(ANNA, MessageRef(PLACE, "9"), Control.ASK, "What is the pay band of engineers?")
