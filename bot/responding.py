@@ -124,7 +124,7 @@ class Responder:
         """What the asker and the admins are told of a message that could not be answered."""
         sorry = error_reply(f"Sorry, I could not answer this; an admin has been told. Please ask {self._ask_whom}.", fault)
         told = f"I could not answer a question in {message.place.channel}; the log says why under {fault}."
-        return [public_notice(message, f"dead:{message.key}", sorry), *await self._to_admins(message, "dead", told)]
+        return [public_notice(message, answer_key(message), sorry), *await self._to_admins(message, "dead", told)]
 
     async def _channel(self, message: IncomingMessage) -> ChannelSettings:
         return await asyncio.to_thread(self._channels.get, message.place)
@@ -143,7 +143,7 @@ class Responder:
         groups = await asyncio.to_thread(self._roles.groups_of, message.author.id)
         sight = await self._sight(message, facts.settings, groups)
         question = _question(message, facts, sight)
-        key = DeliveryKey(f"answer:{message.key}")
+        key = answer_key(message)
         stream = Streamer(self._intake, platform, key, message)
         may_stream = self._does_word and attempt <= MAX_ATTEMPTS_STREAMED and sight.to is None
         try:
@@ -198,6 +198,11 @@ class Responder:
 
     def _delivery(self, message: IncomingMessage, key: DeliveryKey, reply: Reply, sight: Sight) -> Delivery:
         return Delivery(key, message.answer_place, reply, to=sight.to, answers=message.id, handle=message.handle)
+
+
+def answer_key(message: IncomingMessage) -> DeliveryKey:
+    """Of the answer and of the regret that there is none: either ends what was streamed."""
+    return DeliveryKey(f"answer:{message.key}")
 
 
 def private_notice(message: IncomingMessage, kind: str, text: str, buttons: Sequence[Button] = ()) -> Delivery:

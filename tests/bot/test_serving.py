@@ -25,6 +25,7 @@ from bot.messages import (
     Click,
     Command,
     Control,
+    DeliveryKey,
     Form,
     IncomingMessage,
     Mark,
@@ -300,6 +301,25 @@ async def test_what_was_missed_is_found_though_something_later_came_before_the_p
         await living.delivered(1)
 
     assert [delivery.answers for delivery in living.platform.deliveries] == [missed.id]
+
+
+async def test_an_answer_that_is_given_up_ends_what_was_streamed_of_it(company: Timbre, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(RecordingPlatform):
+        async def viewers(self, place: Place) -> Viewers:
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr(inbox, "RETRY_AFTER", timedelta(0))
+    office, asked = Office(company, Broken()), message("1")
+    intake = office.server.front_desk._services.intake
+    intake.begin_stream(DeliveryKey(f"answer:{asked.key}"), "fake", datetime.now(UTC))
+    intake.set_draft(DeliveryKey(f"answer:{asked.key}"), "what a killed process left")
+
+    async with office.open():
+        await office.desk.receive(asked)
+        (reply,) = await office.delivered(1)
+
+    assert reply.kind is ReplyKind.ERROR
+    assert office.platform.drafts == ["what a killed process left"]
 
 
 async def test_the_question_of_a_button_is_answered_for_whoever_sees_the_answer(office: Office) -> None:
