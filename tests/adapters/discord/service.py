@@ -39,6 +39,8 @@ class Service:
         self._nonces: dict[tuple[str, str, str | int], Message] = {}
         self._changed = asyncio.Event()
         self.typing: list[str] = []  # channel ids, one for each call
+        self.holds_back = False
+        """New messages are there, but nobody is told of them until they are sent by `redeliver`."""
 
     async def wait_until(self, is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Returns as soon as it is so; TimeoutError names `what` otherwise."""
@@ -144,7 +146,8 @@ class Service:
             self.ledger.said(message, self.world.users[message.author_id].is_bot)
         elif message.interaction_id is None:
             self.ledger.answered(message, channel)
-        self._emit_message("MESSAGE_CREATE", message)
+        if not self.holds_back:
+            self._emit_message("MESSAGE_CREATE", message)
         self.notice()
         return message
 

@@ -45,9 +45,7 @@ class SlackServer(Slack):
     async def __aenter__(self) -> Self:
         self._runner = web.AppRunner(self.routes, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._port)
-        await site.start()
-        self.url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        await self.start_listening()
         return self
 
     async def __aexit__(
@@ -58,6 +56,19 @@ class SlackServer(Slack):
             await carrier.close()
         await self.sockets.close()
         await self._runner.cleanup()
+
+    async def start_listening(self) -> None:
+        """Listens, after `stop_listening` on the same port again."""
+        site = web.TCPSite(self._runner, HOST, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://{HOST}:{self._port}"
+
+    async def stop_listening(self) -> None:
+        """An outage: open sockets break off, new ones are refused, and so is the Web API."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        self.sockets.cut()
 
     # -- what the app needs
 
