@@ -22,8 +22,8 @@ $(READY): requirements/all.txt requirements/weights.txt pyproject.toml
 	TIMBRE_HOME=$(CURDIR)/.timbre-demo $(BIN)/timbre setup
 	touch $(READY)
 
-demo: $(READY)  ## the main job end to end on the sample handbook; in a terminal it stays open as a chat
-	@TIMBRE_HOME=$${TIMBRE_HOME:-$(CURDIR)/.timbre-demo} $(BIN)/python samples/demo.py
+demo: $(READY)  ## the main job end to end on the sample handbook; with PLATFORM=slack or discord: among people, without an account
+	@TIMBRE_HOME=$${TIMBRE_HOME:-$(CURDIR)/.timbre-demo} $(BIN)/python $(if $(PLATFORM),-m samples.chat_demo $(PLATFORM),samples/demo.py)
 
 services:  ## Weaviate and Postgres for the integration tests; a second call changes nothing
 	@$(PYTHON) -m scripts.services start
