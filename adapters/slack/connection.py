@@ -134,18 +134,7 @@ class SlackPlatform:
         return await self._people.viewers(await self._workspaces.of(place.workspace), place)
 
     async def show_working(self, message: IncomingMessage) -> None:
-        place = message.answer_place
-        if not _is_timestamp(place.thread):
-            return
-        with suppress(PlatformUnavailable, DeliveryRefused):
-            workspace = await self._workspaces.of(place.workspace)
-            await self._web.call(
-                workspace.token,
-                lambda client: client.assistant_threads_setStatus(
-                    channel_id=place.channel, thread_ts=place.thread, status=WORKING
-                ),
-                is_repeatable=False,
-            )
+        await self._show_status(message.answer_place, WORKING)
 
     async def open_stream(
         self, key: DeliveryKey, message: IncomingMessage, on_posted: Callable[[str], Awaitable[None]]
@@ -158,7 +147,10 @@ class SlackPlatform:
 
     async def deliver(self, delivery: Delivery, *, draft: str = "", is_retry: bool = False) -> Sequence[str]:
         workspace = await self._workspaces.of(delivery.place.workspace)
-        return await self._deliverer.deliver(workspace, delivery, draft, is_retry)
+        ids = await self._deliverer.deliver(workspace, delivery, draft, is_retry)
+        if delivery.to and not ids:
+            await self._show_status(delivery.place, "")  # Slack itself takes it away when it sees an answer, which only one may
+        return ids
 
     async def places(self) -> Sequence[Place]:
         return [place for workspace in await self._workspaces.all() for place in await self._history.places(workspace)]
@@ -192,6 +184,20 @@ class SlackPlatform:
             http, self._http = self._http, None
             await http.close()
         await self._tasks.drain()
+
+    async def _show_status(self, place: Place, status: str) -> None:
+        """Below the message that a thread hangs on; empty takes it away. Never raises: it is an ornament."""
+        if not _is_timestamp(place.thread):
+            return
+        with suppress(PlatformUnavailable, DeliveryRefused):
+            workspace = await self._workspaces.of(place.workspace)
+            await self._web.call(
+                workspace.token,
+                lambda client: client.assistant_threads_setStatus(
+                    channel_id=place.channel, thread_ts=place.thread, status=status
+                ),
+                is_repeatable=False,
+            )
 
     async def _open(self) -> None:
         if self._installer:

@@ -179,6 +179,16 @@ async def test_where_the_budget_or_the_stream_ends_the_answer_comes_whole_in_one
     assert company.in_thread(answer) == [answer]
 
 
+async def test_the_status_goes_when_the_answer_was_for_the_askers_eyes_only(company: Company) -> None:
+    async with company.open():
+        ts = await company.ana.say(company.office.general, f"{company.slack.mention} {LEAVE}")
+        await company.private(company.ana)
+        await company.settled()
+
+    assert [call.arguments["thread_ts"] for call in company.slack.calls_of("assistant.threads.setStatus")][:1] == [ts]
+    assert company.slack.world.status(company.office.general, ts) is None
+
+
 # -- what an answer looks like
 
 
