@@ -113,10 +113,14 @@ class Deliverer:
         if rest:
             await self.say(workspace, await self.direct_channel(workspace, user), rest)
 
-    async def say(self, workspace: Workspace, channel: str, shown: Sequence[Content]) -> None:
-        """Says something that nobody asked for and that need not arrive. Raises both."""
-        for content in shown:
-            await self._post_part(Target(workspace, channel, ""), content, REMARK, 0, None)
+    async def say(self, workspace: Workspace, channel: str, shown: Sequence[Content]) -> Sequence[str]:
+        """Says something that nobody asked for and that need not arrive; its messages. Raises both."""
+        target = Target(workspace, channel, "")
+        return [ts for content in shown for ts in await self._post_part(target, content, REMARK, 0, None)]
+
+    async def revise(self, workspace: Workspace, channel: str, ts: str, content: Content) -> None:
+        """Puts the content in place of what a message of ours says. Raises both."""
+        await self._web.call(workspace.token, lambda client: client.chat_update(channel=channel, ts=ts, **_said(content)))
 
     async def respond(self, response_url: str, content: Content, *, replaces: bool) -> bool:
         """Shows it through the address, or in place of what was shown there before; False where that is not possible."""

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ from adapters.slack.people import People
 from adapters.slack.rendering import contents, form_errors, home_view, modal, notice_contents, prompts
 from adapters.slack.web import SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
-from bot.errors import DatabaseUnavailable, PlatformUnavailable
+from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.messages import (
     Button,
@@ -52,14 +53,24 @@ logger = logging.getLogger(__name__)
 ACK_S = 2.0
 """Slack waits 3 s: what is done by then is safe when it is told, what takes longer goes on."""
 PROGRESS_S = (4.0, 20.0, 120.0)
-"""Pauses after the reports of progress: a response address may be used five times, and the result needs one of them."""
+"""Pauses after the reports of progress in place of a question: a response address may be used five times, and the result needs
+one of them."""
 IN_PLACE = (Control.CONFIRM, Control.CANCEL)
 """What is answered in place of the question."""
 NO_QUESTION = f"Write your question behind {ASK_COMMAND}; only you will see the answer."
 TRY_AGAIN = "I cannot take your question in at the moment; please try again in a minute."
+FOLLOW = "{progress}\n\nThis takes a while: our direct conversation shows how far it is."
 PRESS_AGAIN = "That took me too long; please press the button."
 
 Ack = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A message of the direct conversation that changes."""
+
+    channel: str
+    ts: str
 
 
 class Interactions:
@@ -112,7 +123,7 @@ class Interactions:
             return
         await ack()
         person = await self._people.person(workspace, slash.actor)
-        shown = _Shown(self, workspace, slash.actor, slash.place, slash.asking, reports=True)
+        shown = _Shown(self, workspace, slash.actor, slash.place, slash.asking, follows=True)
         await shown.answer(await self._desk.command(command_of(slash, person), shown.say))
 
     async def opened(self, workspace: Workspace, opened: Opened) -> None:
@@ -130,6 +141,16 @@ class Interactions:
     async def report(self, response_url: str, notice: Notice, *, replaces: bool) -> bool:
         """Whether it could be shown."""
         return bool(response_url) and await self._deliverer.respond(response_url, notice_contents(notice)[0], replaces=replaces)
+
+    async def follow(self, workspace: Workspace, actor: Actor, before: Followed | None, notice: Notice) -> Followed:
+        """Shows it in the direct conversation, in place of what it showed before."""
+        first, *rest = notice_contents(notice)
+        if before:
+            await self._deliverer.revise(workspace, before.channel, before.ts, first)
+            await self._deliverer.say(workspace, before.channel, rest)
+            return before
+        channel = await self._deliverer.direct_channel(workspace, actor.user)
+        return Followed(channel, (await self._deliverer.say(workspace, channel, [first, *rest]))[0])
 
     async def show(
         self, workspace: Workspace, actor: Actor, place: Place, asking: Asking, response: Response, *, replaces: bool
@@ -209,7 +230,8 @@ class Interactions:
 class _Shown:
     """What one action shows: its progress, then its result.
 
-    `replaces`: in place of the message that was acted on. Progress is reported where that, or nothing at all, was there before.
+    `replaces`: in place of the message that was acted on. `follows`: there is no such message, for Slack replaces nothing that a
+    command has shown before (slackapi/bolt-js#2287); its progress is one message of the direct conversation that changes.
     """
 
     def __init__(
@@ -221,7 +243,7 @@ class _Shown:
         asking: Asking,
         *,
         replaces: bool = False,
-        reports: bool = False,
+        follows: bool = False,
     ) -> None:
         self._interactions = interactions
         self._workspace = workspace
@@ -229,17 +251,34 @@ class _Shown:
         self._place = place
         self._asking = asking
         self._replaces = replaces
-        self._pauses_s = list(PROGRESS_S) if reports or replaces else []
+        self._follows = follows
+        self._followed: Followed | None = None
+        self._pauses_s = list(PROGRESS_S) if replaces else []
         self._next_at = float("-inf")
 
     async def say(self, notice: Notice) -> None:
-        """Shows progress in place of the last, as often as Slack lets us."""
+        """Shows progress in place of the last, as often as Slack lets us. Raises both."""
+        if self._follows:
+            await self._follow(notice)
+            return
         now = time.monotonic()
         if not self._pauses_s or now < self._next_at:
             return
         self._next_at = now + self._pauses_s.pop(0)
-        if await self._interactions.report(self._asking.response_url, notice, replaces=self._replaces):
-            self._replaces = True
+        await self._interactions.report(self._asking.response_url, notice, replaces=True)
 
     async def answer(self, response: Response) -> None:
+        """Where the action was; what was followed elsewhere ends there with it."""
+        if self._followed and isinstance(response, Notice):
+            with suppress(PlatformUnavailable, DeliveryRefused):
+                await self._interactions.follow(self._workspace, self._actor, self._followed, response)
+                if self._followed.channel == self._place.channel:
+                    return
         await self._interactions.show(self._workspace, self._actor, self._place, self._asking, response, replaces=self._replaces)
+
+    async def _follow(self, notice: Notice) -> None:
+        is_first = self._followed is None
+        self._followed = await self._interactions.follow(self._workspace, self._actor, self._followed, notice)
+        if is_first and self._followed.channel != self._place.channel:
+            told = Notice(FOLLOW.format(progress=notice.text))
+            await self._interactions.report(self._asking.response_url, told, replaces=False)

@@ -447,6 +447,40 @@ async def test_the_first_look_into_the_direct_conversation_is_greeted_once_with_
 # -- admin
 
 
+async def test_reindexing_shows_its_progress_in_place_and_then_its_result(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.long_work.PROGRESS_S", 0.01)
+
+    async with company.open():
+        await company.dora.slash("/timbre", "reindex leave", company.desk)
+        progress = await company.told(company.dora)
+        first = company.seen(progress)
+        await company.slack.until(lambda: "is in use" in company.seen(progress))
+        result = await company.private(company.dora, 1)
+
+    pointer, _ = company.dora.ephemerals()
+    assert "eading" in first or "uilding" in first
+    assert "our direct conversation shows how far it is" in company.seen(pointer)
+    assert company.direct(company.dora) == [progress]
+    assert "1 unchanged" in company.seen(progress) and "1 unchanged" in company.seen(result)
+    assert company.slack.world.timeline(company.desk) == []
+
+
+async def test_the_result_of_a_command_in_the_direct_conversation_takes_the_place_of_its_progress(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.long_work.PROGRESS_S", 0.01)
+
+    async with company.open():
+        await company.dora.slash("/timbre", "reindex leave")
+        progress = await company.told(company.dora)
+        await company.slack.until(lambda: "is in use" in company.seen(progress))
+
+    assert company.direct(company.dora) == [progress]
+    assert company.dora.ephemerals() == []
+
+
 async def test_admins_add_and_forget_sources_and_are_asked_once_before_something_is_gone(
     company: Company, tmp_path: Path
 ) -> None:
