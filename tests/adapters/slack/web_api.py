@@ -56,6 +56,8 @@ class WebApi:
             status, reply, headers = self._answer(name, method, arguments, sent_as_json, caller, token)
         else:
             status, reply, headers = _faulty(fault)
+        if caller:
+            headers |= {"X-OAuth-Scopes": ",".join(sorted(caller.installation.scopes))}
         team = caller.team if caller else None
         call = Call(method=name, arguments=arguments, team=team, at=self._slack.clock.now(), status=status, reply=reply)
         self._slack.calls.append(call)
