@@ -23,7 +23,6 @@ from adapters.slack.inbound import (
     FLAG,
     PLATFORM,
     Actor,
-    Event,
     MembersChanged,
     Opened,
     Picked,
@@ -34,6 +33,7 @@ from adapters.slack.inbound import (
     Slash,
     Stopped,
     Submitted,
+    is_timestamp,
     mentioned,
     message_of,
     read_action,
@@ -48,7 +48,7 @@ from adapters.slack.people import People
 from adapters.slack.streaming import Streams
 from adapters.slack.tasks import Tasks
 from adapters.slack.watchdog import Socket
-from adapters.slack.web import SlackRefused, SlackWeb, library_logger
+from adapters.slack.web import NOT_LET_IN, SlackRefused, SlackWeb, library_logger
 from adapters.slack.workspaces import NotInstalled, OneWorkspace, Workspace, Workspaces
 from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
@@ -66,8 +66,6 @@ A = TypeVar("A", Press, Picked, Slash, Submitted)
 Work: TypeAlias = Callable[[Workspace, A, Ack], Coroutine[Any, Any, None]]
 
 ANYTHING = re.compile(".*", re.DOTALL)
-RESENT_S = 30.0
-"""Slack sends again at once, and after one and five minutes."""
 PAUSE_S = 5.0
 WORKING = "is reading the documents ..."
 MARKS = {Mark.ESCALATED: "raising_hand", Mark.RESOLVED: "white_check_mark"}
@@ -99,7 +97,7 @@ class SlackPlatform:
         self._socket: Socket | None = None
         self._http: HttpServer | None = None
         self._removed = asyncio.Event()
-        self._is_behind = True
+        self._is_behind = False
         self._catching_up: asyncio.Task[None] | None = None
 
     @property
@@ -108,8 +106,7 @@ class SlackPlatform:
 
     @property
     def is_connected(self) -> bool:
-        is_open = self._http is not None or (self._socket is not None and self._socket.is_up)
-        return is_open and not self._is_behind
+        return self._http is not None or (self._socket is not None and self._socket.is_up)
 
     @property
     def http_port(self) -> int:
@@ -119,7 +116,6 @@ class SlackPlatform:
     async def run(self) -> None:
         _check(self._settings)
         self._removed.clear()
-        self._is_behind = True
         try:
             await self._open()
             await _until(self._removed, asyncio.create_task(self._serve() if self._settings.http_port else self._listen()))
@@ -147,7 +143,12 @@ class SlackPlatform:
 
     async def deliver(self, delivery: Delivery, *, draft: str = "", is_retry: bool = False) -> Sequence[str]:
         workspace = await self._workspaces.of(delivery.place.workspace)
-        ids = await self._deliverer.deliver(workspace, delivery, draft, is_retry)
+        try:
+            ids = await self._deliverer.deliver(workspace, delivery, draft, is_retry)
+        except SlackRefused as err:
+            if err.code in NOT_LET_IN:
+                raise PlatformUnavailable("Slack", str(err)) from err
+            raise
         if delivery.to and not ids:
             await self._show_status(delivery.place, "")  # Slack itself takes it away when it sees an answer, which only one may
         return ids
@@ -187,7 +188,7 @@ class SlackPlatform:
 
     async def _show_status(self, place: Place, status: str) -> None:
         """Below the message that a thread hangs on; empty takes it away. Never raises: it is an ornament."""
-        if not _is_timestamp(place.thread):
+        if not is_timestamp(place.thread):
             return
         with suppress(PlatformUnavailable, DeliveryRefused):
             workspace = await self._workspaces.of(place.workspace)
@@ -214,29 +215,28 @@ class SlackPlatform:
         async with HttpServer(self._app(), secret, self._settings.http_host, self._settings.http_port) as server:
             self._http = server
             logger.info("Slack is served at %s:%d", self._settings.http_host, server.port)
-            self._on_connected(0.0)
+            self._on_connected()
             await asyncio.Event().wait()
 
-    def _on_connected(self, away_s: float) -> None:
-        """What Slack sent while we were away it sends again, unless we were away for long."""
-        self._is_behind = self._is_behind or away_s >= RESENT_S
-        if self._is_behind and (self._catching_up is None or self._catching_up.done()):
+    def _on_connected(self) -> None:
+        self._is_behind = True
+        if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Until it is done we do not count as connected: nothing before this moment may be taken for received."""
+        """Until it is done, however often that takes, nothing before this moment counts as received."""
         while self._is_behind:
+            self._is_behind = False
             try:
                 await self._desk.catch_up(self)
             except (PlatformUnavailable, DatabaseUnavailable) as err:
                 logger.warning("What was missed in Slack cannot be fetched yet: %s", err)
-                await asyncio.sleep(err.retry_after_s if isinstance(err, PlatformUnavailable) and err.retry_after_s else PAUSE_S)
-                continue
+                self._is_behind = True
+                await asyncio.sleep(max(PAUSE_S, err.retry_after_s if isinstance(err, PlatformUnavailable) else 0))
             except DeliveryRefused as err:
                 logger.warning("What was missed in Slack cannot be fetched: %s", err)
             except Exception:  # an outermost loop: what comes in from now on must be answered all the same
                 logger.exception("What was missed in Slack cannot be fetched")
-            self._is_behind = False
 
     def _app(self) -> AsyncApp:
         app = AsyncApp(
@@ -275,6 +275,10 @@ class SlackPlatform:
         elif isinstance(event, Reaction):
             person = await self._people.person(workspace, event.actor)
             await self._desk.react(person, event.message, event.emoji, event.is_added)
+        elif isinstance(event, Stopped):
+            self._streams.stopped(event.channel, event.thread)
+        elif isinstance(event, MembersChanged):
+            self._people.members_changed(workspace.id, event.channel)
         elif event:
             self._tasks.start(self._happened(workspace, event))
 
@@ -283,19 +287,14 @@ class SlackPlatform:
         names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
         return message_of(post, author, names, workspace.user)
 
-    async def _happened(self, workspace: Workspace, event: Event) -> None:
-        match event:
-            case Opened():
-                await self._interactions.opened(workspace, event)
-            case Stopped(channel, thread):
-                self._streams.stopped(channel, thread)
-            case MembersChanged(_, channel):
-                self._people.members_changed(workspace.id, channel)
-            case Removed():
-                logger.warning("The app was removed from the workspace %s", workspace.id)
-                await self._workspaces.forget(workspace.id)
-                if self._installer is None:
-                    self._removed.set()
+    async def _happened(self, workspace: Workspace, event: Opened | Removed) -> None:
+        if isinstance(event, Opened):
+            await self._interactions.opened(workspace, event)
+            return
+        logger.warning("The app was removed from the workspace %s", workspace.id)
+        await self._workspaces.forget(workspace.id)
+        if self._installer is None:
+            self._removed.set()
 
     async def _on_command(self, body: dict[str, Any], ack: Ack) -> None:
         await self._handle(body, ack, read_command, self._interactions.command)
@@ -397,7 +396,3 @@ def _check(settings: SlackSettings) -> None:
         raise DeliveryRefused("Slack", NO_SECRET)
     if not settings.http_port and not settings.app_token.get_secret_value():
         raise DeliveryRefused("Slack", NO_TOKENS)
-
-
-def _is_timestamp(id: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+", id) is not None

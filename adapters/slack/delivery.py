@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from adapters.slack.inbound import HANDLE_LIVES
+from adapters.slack.inbound import HANDLE_LIVES, is_timestamp
 from adapters.slack.recent import Recent
 from adapters.slack.rendering import Content, Json, contents
 from adapters.slack.streaming import Streams
@@ -26,7 +26,6 @@ RESPONSE_USES = 5
 LOOKED_THROUGH = 5  # pages of a channel or thread where an earlier try may stand
 KEEP_CHANNEL_S = 3600.0
 
-_TIMESTAMP = re.compile(r"\d+\.\d+")
 _BLOCKS_REFUSED = re.compile(r"blocks|markdown|msg_too_long|attachments|metadata_too_large|no_text|invalid_arguments")
 _DRAFT_IS_GONE = frozenset(
     "message_not_found cant_update_message edit_window_closed update_failed msg_too_old is_inactive streaming_state_conflict "
@@ -81,7 +80,7 @@ class Deliverer:
     async def deliver(self, workspace: Workspace, delivery: Delivery, draft: str, is_retry: bool) -> Sequence[str]:
         """The ids of the messages that show it where it was asked for. Raises PlatformUnavailable and DeliveryRefused."""
         shown, place = contents(delivery.reply, self._support_group), delivery.place
-        answered = delivery.answers if _TIMESTAMP.fullmatch(delivery.answers) else ""
+        answered = delivery.answers if is_timestamp(delivery.answers) else ""
         if delivery.to is None:
             target = Target(workspace, place.channel, place.thread or answered)
             return await self._post(target, delivery, shown, draft, is_retry)

@@ -1,25 +1,22 @@
 """What stands in Slack already: where the bot listens, what it missed there, and whether somebody has answered."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from adapters.slack.inbound import PLATFORM, Post, mentioned, message_of, read_post
+from adapters.slack.inbound import PLATFORM, Post, is_timestamp, mentioned, message_of, read_post
 from adapters.slack.people import People
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
-from bot.messages import Addressed, IncomingMessage, Place
+from bot.messages import IncomingMessage, Place
 
 KINDS = "public_channel,private_channel,mpim,im"
 THREAD_AGE = timedelta(days=3)
 """How long before what was missed a thread may have begun to be looked into: Slack lists threads by their beginning."""
 
 Found = Mapping[str, Any]
-_TIMESTAMP = re.compile(r"\d+\.\d+")
 
 
 class History:
@@ -39,12 +36,12 @@ class History:
         return [Place(PLATFORM, workspace.id, id) for id in ids if id]
 
     async def missed(self, workspace: Workspace, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        """Mentions, direct messages and replies in threads where the bot has written, oldest first."""
+        """Everything that people wrote, oldest first."""
         first = f"{since.timestamp():.6f}"
-        oldest = max(first, after, key=_seconds) if _TIMESTAMP.fullmatch(after) else first
+        oldest = max(first, after, key=_seconds) if is_timestamp(after) else first
         written = await self._written(workspace, place.channel, oldest)
         read = partial(read_post, workspace=workspace.id, bot_user=workspace.user, channel=place.channel)
-        posts = {post.ts: post for message in written if (post := read(message)) and _is_for_us(post)}
+        posts = {post.ts: post for message in written if (post := read(message))}
         ordered = sorted(posts.values(), key=lambda post: _seconds(post.ts))
         return await asyncio.gather(*(self._message(workspace, post) for post in ordered))
 
@@ -54,7 +51,7 @@ class History:
         return any(reply.get("user") != author and _seconds(str(reply.get("ts"))) > _seconds(message.id) for reply in replies)
 
     async def _written(self, workspace: Workspace, channel: str, oldest: str) -> list[Found]:
-        """Everything after that moment, the replies in threads of the bot too."""
+        """Everything after that moment, in threads too."""
         begun = f"{max(_seconds(oldest) - THREAD_AGE.total_seconds(), 0):.6f}"
         pages = self._web.pages(
             workspace.token,
@@ -64,16 +61,9 @@ class History:
         found = [message for message in tops if _seconds(str(message.get("ts"))) > _seconds(oldest)]
         for top in tops:
             if _seconds(str(top.get("latest_reply") or "")) > _seconds(oldest):
-                found += await self._replies(workspace, channel, top, oldest)
+                replies = await self._thread(workspace, channel, str(top["ts"]), oldest)
+                found += [reply for reply in replies if _seconds(str(reply.get("ts"))) > _seconds(oldest)]
         return found
-
-    async def _replies(self, workspace: Workspace, channel: str, top: Found, oldest: str) -> list[Found]:
-        replies = await self._thread(workspace, channel, str(top["ts"]), oldest)
-        is_ours = workspace.user in (top.get("reply_users") or []) or any(
-            reply.get("user") == workspace.user for reply in replies
-        )
-        new = [reply for reply in replies if _seconds(str(reply.get("ts"))) > _seconds(oldest) and reply.get("ts") != top["ts"]]
-        return [reply for reply in new if is_ours or workspace.user in mentioned(str(reply.get("text") or ""))]
 
     async def _thread(self, workspace: Workspace, channel: str, ts: str, oldest: str) -> list[Found]:
         pages = self._web.pages(
@@ -92,13 +82,8 @@ class History:
     async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
         author = await self._people.person(workspace, post.author)
         names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
-        return replace(message_of(post, author, names, workspace.user), is_late=True)
-
-
-def _is_for_us(post: Post) -> bool:
-    """Replies are those of threads of the bot already."""
-    return post.addressed is not Addressed.CHANNEL
+        return message_of(post, author, names, workspace.user)
 
 
 def _seconds(ts: str) -> float:
-    return float(ts) if _TIMESTAMP.fullmatch(ts) else 0.0
+    return float(ts) if is_timestamp(ts) else 0.0

@@ -36,14 +36,22 @@ class ReplayGuard:
         self._seen[timestamp, signature] = now
         return True
 
+    def readmit(self, timestamp: str, signature: str) -> None:
+        """It came to nothing: Slack may send it again within the same second."""
+        self._seen.pop((timestamp, signature), None)
+
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method != "POST":
             return await handler(request)
         timestamp = request.headers.get("x-slack-request-timestamp", "")
-        if not self.admits(await request.read(), timestamp, request.headers.get("x-slack-signature", "")):
+        signature = request.headers.get("x-slack-signature", "")
+        if not self.admits(await request.read(), timestamp, signature):
             return web.json_response({"error": "invalid request"}, status=401)
-        return await handler(request)
+        response = await handler(request)
+        if response.status != 200:
+            self.readmit(timestamp, signature)
+        return response
 
 
 class HttpServer:

@@ -24,7 +24,7 @@ COMMAND = "/timbre"
 Json: TypeAlias = Mapping[str, Any]
 
 _WRITTEN_BY_PEOPLE = ("", "file_share", "thread_broadcast")
-_TIMESTAMP = re.compile(r"\d{1,12}\.\d{1,9}")
+_TIMESTAMP = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
 _TOKEN = re.compile(r"<([^<>\n]+)>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
 _SKIN = re.compile(r"::skin-tone-\d$")
@@ -154,6 +154,11 @@ class Submitted:
     """The names of all fields of the form, in their order."""
 
 
+def is_timestamp(text: str) -> bool:
+    """Whether it is what Slack names messages by."""
+    return _TIMESTAMP.fullmatch(text) is not None
+
+
 def workspace_of(body: Json) -> str:
     """The workspace whose installation got the payload; in a channel that companies share, others have their own."""
     authorizations = body.get("authorizations")
@@ -168,6 +173,8 @@ def read_event(body: Json, bot_user: str) -> Event | None:
     if not isinstance(event, Mapping) or not workspace:
         return None
     match event.get("type"):
+        case "app_mention" if _text(event.get("edited"), "ts"):
+            return None  # a name that was added to a message later
         case "message" | "app_mention":
             return read_post(event, workspace, bot_user, _text(event, "channel"))
         case "reaction_added" | "reaction_removed":
@@ -189,14 +196,14 @@ def read_event(body: Json, bot_user: str) -> Event | None:
 
 
 def read_post(message: Json, workspace: str, bot_user: str, channel: str) -> Post | None:
-    """The message of an event or of a channel's history; None for those of bots, edits, and what is no message of a person."""
+    """The message of an event or of a channel's history; None for those of bots, and what is no message of a person."""
     ts, user, text = _text(message, "ts"), _text(message, "user"), _text(message, "text")
-    if not (channel and user and _TIMESTAMP.fullmatch(ts)) or user == bot_user or _text(message, "bot_id"):
+    if not (channel and user and is_timestamp(ts)) or user == bot_user or _text(message, "bot_id"):
         return None
-    if _text(message, "subtype") not in _WRITTEN_BY_PEOPLE or message.get("hidden") or _text(message.get("edited"), "ts"):
+    if _text(message, "subtype") not in _WRITTEN_BY_PEOPLE or message.get("hidden"):
         return None
     thread = _text(message, "thread_ts")
-    thread = thread if thread != ts and _TIMESTAMP.fullmatch(thread) else ""
+    thread = thread if thread != ts and is_timestamp(thread) else ""
     addressed = _addressed(message, text, bot_user, channel, thread)
     if not text.strip() and addressed in (Addressed.CHANNEL, Addressed.THREAD):
         return None

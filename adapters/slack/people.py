@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 KEEP_S = 240.0  # what is made of it is at most five minutes old
 ASKED_ONE_BY_ONE = 30
 """People that are asked for by name; for more of them the list of all people takes fewer calls."""
-USERS_PAGE = 1000
 SLACKBOT = "USLACKBOT"
 OUTSIDERS = Viewers(is_open=False, has_outsiders=True)
 """What is taken for granted where Slack does not tell: the answer is for the asker's eyes only."""
@@ -102,9 +101,7 @@ class People:
         unknown = [member for member in members if not self._users.has((workspace.id, member))]
         if len(unknown) <= ASKED_ONE_BY_ONE:
             return
-        pages = self._web.pages(
-            workspace.token, lambda client, cursor: client.users_list(limit=USERS_PAGE, cursor=cursor or None)
-        )
+        pages = self._web.pages(workspace.token, lambda client, cursor: client.users_list(limit=PAGE, cursor=cursor or None))
         async for page in pages:
             for facts in page.get("members") or []:
                 user = str(facts.get("id") or "")

@@ -165,7 +165,7 @@ def _pages(reply: Reply) -> list[Json]:
 def _page_lines(pages: Sequence[Link]) -> Iterator[str]:
     room = MAX_PAGES_CHARS
     for page in pages:
-        label = shortened(f"{page.title} › {page.heading}" if page.heading else page.title, MAX_HEADER)
+        label = shortened(without_links(f"{page.title} › {page.heading}" if page.heading else page.title), MAX_HEADER)
         linked = f"[{page.number}] {link(page.url, label)}"
         line = linked if len(linked) <= room else f"[{page.number}] {escaped(label)}"
         if len(line) > room:

@@ -55,13 +55,9 @@ class Watch:
             return "refresh"
         return ""
 
-    def down_s(self, now: float) -> float:
-        """For how long the connection has been away."""
-        return now - self._up_at
-
     def _tell(self, now: float, is_connected: bool) -> None:
         if is_connected and not self.is_up:
-            logger.info("Slack is connected, after %.0f s", self.down_s(now))
+            logger.info("Slack is connected, after %.0f s", now - self._up_at)
             self._heard_at = now
         elif self.is_up and not is_connected:
             logger.warning("Slack is not connected any more")
@@ -72,14 +68,14 @@ class Watch:
 
 
 class Socket:
-    """One connection of the app; `run` keeps it until it is cancelled. `on_connected` is told for how many seconds it was not."""
+    """One connection of the app; `run` keeps it until it is cancelled. `on_connected` is called each time it has come up."""
 
     def __init__(
         self,
         web: SlackWeb,
         app: AsyncApp,
         app_token: str,
-        on_connected: Callable[[float], None],
+        on_connected: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_connected = on_connected
@@ -156,7 +152,7 @@ class Socket:
                 raise PlatformUnavailable("Slack", "the connection has stopped taking messages in")
             is_connected, now = await client.is_connected(), self._clock()
             if is_connected and not self._watch.is_up:
-                self._on_connected(self._watch.down_s(now))
+                self._on_connected()
             match self._watch.look(now, is_connected):
                 case "address":
                     client.wss_uri = None

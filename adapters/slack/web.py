@@ -25,12 +25,16 @@ library_logger.setLevel(logging.CRITICAL)  # it reports every try; we say once t
 TIMEOUT_S = 15.0
 PAUSES_S = (0.3, 1.0)
 LONGEST_WAIT_S = 5.0  # what takes longer is the business of whoever asked
-PAGE = 200
+PAGE = 999  # Slack takes no more
 MAX_PAGES = 50
 
 TEMPORARY = frozenset(
     "internal_error fatal_error service_unavailable request_timeout ratelimited rate_limited team_added_to_org".split()
 )
+NOT_LET_IN = frozenset(
+    "invalid_auth not_authed token_revoked token_expired account_inactive missing_scope access_denied org_login_required".split()
+)
+"""What lasts until an administrator does something about it, and is no fault of what was asked for."""
 REMEDIES = {
     "missing_scope": "Install the app again from the manifest that `timbre slack manifest` prints.",
     "invalid_auth": "Check TIMBRE_SLACK__BOT_TOKEN.",
@@ -91,7 +95,7 @@ class SlackWeb:
     async def pages(
         self, token: str, request: Callable[[AsyncWebClient, str], Awaitable[AsyncSlackResponse]]
     ) -> AsyncIterator[Json]:
-        """The answers to a request for a list, given (client, cursor). Raises as `call`."""
+        """The answers to a request for a list, given (client, cursor). Raises as `call`, and SlackRefused where it has no end."""
         cursor = ""
         for _ in range(MAX_PAGES):
             at = cursor
@@ -100,6 +104,7 @@ class SlackWeb:
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return
+        raise SlackRefused("A list", "more_pages_than_are_read")
 
     async def post_to(self, response_url: str, body: Mapping[str, object]) -> None:
         """Shows something through a response address. Raises as `call`; SlackRefused when it may not be used any more."""
