@@ -118,10 +118,12 @@ class Gateway:
             self._dispatch(session, event, data if reads else hidden or {}, message_id)
 
     def emit_guild(self, guild: Guild, session: Session | None = None) -> None:
-        """GUILD_CREATE, to one session or to all."""
+        """GUILD_CREATE, to one session that begins or, when the bot is added to the guild, to all."""
         for each in [session] if session else list(self.sessions.values()):
             with_members = bool(each.intents & Intent.MEMBERS)
-            self._dispatch(each, "GUILD_CREATE", payloads.guild_create(self._world, guild, with_members=with_members))
+            shown = payloads.guild_create(self._world, guild, with_members=with_members)
+            # READY has called the guilds of a session that begins unavailable; only of those does the event say that they are not
+            self._dispatch(each, "GUILD_CREATE", shown | ({"unavailable": False} if session else {}))
 
     def _dispatch(self, session: Session, event: str, data: Json, message_id: str | None = None) -> None:
         session.sequence += 1

@@ -148,9 +148,10 @@ def guild(shown: Guild) -> Json:
         "id": shown.id,
         "name": shown.name,
         "owner_id": shown.owner_id,
+        "system_channel_id": shown.system_channel_id,
         "roles": [role(each) for each in shown.roles.values()],
         **dict.fromkeys(
-            "icon description home_header splash discovery_splash banner application_id afk_channel_id system_channel_id "
+            "icon description home_header splash discovery_splash banner application_id afk_channel_id "
             "widget_channel_id vanity_url_code rules_channel_id safety_alerts_channel_id public_updates_channel_id "
             "incidents_data max_presences".split()
         ),
@@ -177,7 +178,6 @@ def guild_create(world: World, shown: Guild, *, with_members: bool) -> Json:
     return guild(shown) | {
         "joined_at": moment(shown.joined_by_bot_at),
         "large": False,
-        "unavailable": False,
         "member_count": len(shown.members),
         "members": [member(world, each) for each in members],
         "channels": [channel(world, each) for each in world.channels_of(shown)],

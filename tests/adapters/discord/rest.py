@@ -25,7 +25,10 @@ ROUTES = (*rest_places.ROUTES, *rest_messages.ROUTES, *rest_interactions.ROUTES)
 
 @dataclass
 class Rest:
-    """`problems` collects what a correct bot would never send; `invalid_calls` what Discord counts towards a ban."""
+    """`problems` collects what a correct bot would never send; `invalid_calls` what Discord counts towards a ban.
+
+    `may_ping`: the ids of roles that it may ping all the same.
+    """
 
     service: Service
     checks_replies: bool = False
@@ -33,6 +36,7 @@ class Rest:
     problems: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     invalid_calls: int = 0
+    may_ping: set[str] = field(default_factory=set)
 
     def add_to(self, app: web.Application) -> None:
         for method, template, operation, handler in ROUTES:
@@ -115,7 +119,7 @@ class Rest:
         message = None if mistakes else rules.message_in(call.operation, call.body)
         if message is not None:
             mistakes = rules.refusals(message)
-            self.problems += [f"{call.operation}: {text}" for text in rules.complaints(message)]
+            self.problems += [f"{call.operation}: {text}" for text in rules.complaints(message, self.may_ping)]
         self.problems += [f"{call.operation} is wrong at {_where(path)}: {text}" for path, text in mistakes]
         if mistakes:
             raise refusal(50035, form_errors(mistakes))

@@ -3,6 +3,8 @@
 Refusals are Discord's own (documented limits that the OpenAPI leaves out); complaints are Timbre's promises: nobody is pinged.
 """
 
+from collections.abc import Collection
+
 from tests.adapters.discord.mentions import walk
 from tests.adapters.discord.openapi import Mistake
 from tests.adapters.discord.world import Json, MessageFlag
@@ -61,15 +63,16 @@ def refusals(message: Json) -> list[Mistake]:
     return found + [mistake for part in parts if part["type"] == 2 for mistake in _button_mistakes(part)]
 
 
-def complaints(message: Json) -> list[str]:
-    """Where the message could ping somebody."""
+def complaints(message: Json, may_ping: Collection[str] = ()) -> list[str]:
+    """Where the message could ping somebody but those roles."""
     has_text = message.get("content") or any(part["type"] == 10 for part in walk(message.get("components") or []))
     rules = message.get("allowed_mentions")
     if not has_text:
         return []
     if rules is None:
         return ["allowed_mentions is missing: Discord pings whomever the text names"]
-    if rules.get("parse") != [] or rules.get("users") or rules.get("roles") or rules.get("replied_user"):
+    roles = set(rules.get("roles") or ()) - set(may_ping)
+    if rules.get("parse") != [] or rules.get("users") or roles or rules.get("replied_user"):
         return [f"allowed_mentions may ping somebody: {rules}"]
     return []
 

@@ -113,6 +113,10 @@ class DiscordServer:
         """What a correct bot would never have sent; a test may clear it once it has looked."""
         return self._rest.problems
 
+    def allow_ping(self, role_id: str) -> None:
+        """The one role that a correct bot may ping."""
+        self._rest.may_ping.add(role_id)
+
     @property
     def calls(self) -> dict[str, int]:
         """How often each operation was called."""
@@ -123,9 +127,9 @@ class DiscordServer:
         """Calls answered by 401, 403 or 429: 10,000 in ten minutes are a ban."""
         return self._rest.invalid_calls
 
-    def add_guild(self, name: str, bot_permissions: Permission = ORDINARY) -> Guild:
-        """A guild that the bot is added to, by GUILD_CREATE where the bot is connected."""
-        return self.service.add_guild(name, bot_permissions)
+    def add_guild(self, name: str, bot_permissions: Permission = ORDINARY, system_channel: str = "") -> Guild:
+        """A guild that the bot is added to, by GUILD_CREATE where it is connected; with a channel that welcomes newcomers."""
+        return self.service.add_guild(name, bot_permissions, system_channel)
 
     def add_channel(
         self, guild: Guild, name: str, *, only_for: list[str] | None = None, type_: ChannelType = ChannelType.TEXT

@@ -63,8 +63,11 @@ class Service:
 
     # guilds and channels -----------------------------------------------------------------------------------------------------
 
-    def add_guild(self, name: str, bot_permissions: Permission) -> Guild:
+    def add_guild(self, name: str, bot_permissions: Permission, system_channel: str) -> Guild:
         guild = self.world.add_guild(name, bot_permissions)
+        if system_channel:
+            made = Channel(self.world.new_id(), ChannelType.TEXT, system_channel, time.time(), guild.id)
+            guild.system_channel_id = self.world.add_channel(made).id
         self.gateway.emit_guild(guild)
         return guild
 
@@ -182,10 +185,11 @@ class Service:
 
     def react(self, message: Message, user_id: str, emoji: str, *, add: bool) -> None:
         """Adds or takes back a reaction; nothing happens where it is so already."""
-        users = message.reactions.setdefault(emoji, [])
+        users = message.reactions.get(emoji, [])
         if add == (user_id in users):
             return
-        (users.append if add else users.remove)(user_id)
+        users = [*users, user_id] if add else [each for each in users if each != user_id]
+        message.reactions |= {emoji: users}
         if not users:
             del message.reactions[emoji]
         channel = self.world.channels[message.channel_id]

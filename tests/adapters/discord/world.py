@@ -83,6 +83,7 @@ class Guild:
     roles: dict[str, Role]
     members: dict[str, Member] = field(default_factory=dict)
     joined_by_bot_at: float = 0.0
+    system_channel_id: str | None = None  # where newcomers are welcomed
 
 
 @dataclass
