@@ -46,6 +46,7 @@ Row = TypeVar("Row", bound=SQLModel)
 LEAVE = "How many days of annual leave do full-time employees get?"
 BICYCLE = "Where can I park my bicycle?"
 PAY = "What is the pay band of engineers?"
+NEARLY = "Where do bicycles park in summer?"
 NEVER_HEARD = "Who feeds the office elephant on the moon?"
 
 
@@ -58,7 +59,7 @@ class Company:
     general: Channel
     support_role: str
     settings: Settings
-    embedder: Embedder = field(default_factory=HashingEmbedder)
+    embedder: Embedder | None = field(default_factory=HashingEmbedder)
     language_model: LanguageModel | None = None
 
     def __post_init__(self) -> None:
@@ -87,7 +88,7 @@ class Company:
             Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = before
 
     def read(self, folder: Path) -> None:
-        """Reads more documents, for everybody."""
+        """Reads more documents, for everybody, before the bot is opened."""
         timbre = build(self.settings, silent, embedder=self.embedder)
         sources = Sources(timbre.knowledge)
         sources.ingest(sources.describe(str(folder), None, None), lambda *_: None)
@@ -149,8 +150,7 @@ class Company:
 
     def verdicts(self) -> dict[str, tuple[str, str, str]]:
         """By the person's name: verdict, reason, comment."""
-        names = self.server.world.users
-        rows = self.rows(FeedbackRow)
+        names, rows = self.server.world.users, self.rows(FeedbackRow)
         return {names[row.given_by.rpartition(":")[2]].name: (row.verdict, row.reason, row.comment) for row in rows}
 
     def tries(self, person: Person) -> list[tuple[str, bool]]:

@@ -8,8 +8,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bot.main import build
 from bot.settings import Settings
 from bot.sources import Sources
@@ -50,14 +48,3 @@ def index_pages(home: Path, address: str) -> None:
         sources.ingest(sources.describe(f"{address}/{file}", None, audience), lambda *_: None)
     timbre.knowledge.index.close()
     timbre.database.close()
-
-
-@pytest.fixture(scope="session")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """(a database with the pages, to be copied, the address that they stand at)."""
-    folder, home = tmp_path_factory.mktemp("intranet"), tmp_path_factory.mktemp("home")
-    for file, text in (PAGES | FOR_HR).items():
-        (folder / file).write_text(text)
-    with intranet(folder) as address:
-        index_pages(home, address)
-        yield home / "timbre.db", address
