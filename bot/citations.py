@@ -7,6 +7,7 @@ import regex
 from bot.conversation import Answer, Citation, Outcome, Quote
 from bot.voice import Voice
 
+_FENCE = regex.compile(r"\s*(?:```|~~~)")
 _MARK = regex.compile(r"\s*\[\d{1,2}\]")
 MAX_PAGES = 3
 
@@ -41,9 +42,17 @@ def failed(text: str) -> Answer:
 
 
 def quoted(citation: Citation) -> str:
-    """The quote as a Markdown block quote with its mark."""
+    """The quote as a Markdown block quote with its mark.
+
+    Code of which a quote holds only a part has no fences, and no mark stands on a fence: what follows would be code too.
+    """
     lines = citation.quote.shown.splitlines() or [""]
-    return "\n".join(f"> {line}" for line in [*lines[:-1], f"{lines[-1]} [{citation.number}]"])
+    fences = [line for line in lines if _FENCE.match(line)]
+    if len(fences) % 2:
+        lines = [line for line in lines if line not in fences] or [""]
+    elif fences and lines[-1] == fences[-1]:
+        lines = [*lines, ""]
+    return "\n".join(f"> {line}" for line in [*lines[:-1], f"{lines[-1]} [{citation.number}]".lstrip()])
 
 
 def page_name(citation: Citation) -> str:

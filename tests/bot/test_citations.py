@@ -29,6 +29,14 @@ def test_an_answer_is_its_numbered_quotes() -> None:
     assert [(citation.number, citation.quote) for citation in answer.citations] == [(1, LEAVE), (2, CARRY)]
 
 
+def test_code_in_a_quote_is_closed_before_the_mark_and_a_part_of_it_has_no_fences() -> None:
+    whole, part = a_quote("Type:\n```sh\nls\n```"), a_quote("Type:\n```sh\nls")
+
+    texts = [citations.answered(citations.number([quote]), "", VOICE).text for quote in (whole, part)]
+
+    assert texts == ["> Type:\n> ```sh\n> ls\n> ```\n> [1]", "> Type:\n> ls [1]"]
+
+
 def test_the_frames_of_the_style_guide_stand_around_the_quotes() -> None:
     answer = citations.answered(citations.number([LEAVE]), "", FRAMED)
 
