@@ -251,6 +251,8 @@ class Ingestion:
     ) -> None:
         """Parses one group of files while the texts of the group before are embedded in worker processes."""
         place, done = Place(source.place), 0
+        if files:
+            progress(f"reading {source.name}", 0, len(files))
 
         def store(parsed: list[_Parsed], running: Embeddings) -> None:
             nonlocal done
