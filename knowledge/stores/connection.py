@@ -4,6 +4,7 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -49,8 +50,15 @@ class Connection:
         self._connecting = asyncio.Lock()
 
     def run(self, work: Callable[[WeaviateAsyncClient], Awaitable[Result]], timeout_s: float = QUESTION_TIMEOUT_S) -> Result:
-        """The result of `work`. Raises IndexAway when the server does not answer in time, IndexUnavailable when it refuses."""
-        return asyncio.run_coroutine_threadsafe(self._within(work, timeout_s), self._running_loop()).result()
+        """The result of `work`. Raises IndexAway when the server does not answer in time or the connection is closed meanwhile,
+        IndexUnavailable when the server refuses.
+        """
+        with self._lock:  # work handed over after the loop's last round would never be done, and never end
+            doing = asyncio.run_coroutine_threadsafe(self._within(work, timeout_s), self._running_loop())
+        try:
+            return doing.result()
+        except CancelledError as err:
+            raise IndexAway(self._settings.url, "the connection was closed") from err
 
     def close(self) -> None:
         with self._lock:
@@ -101,18 +109,19 @@ class Connection:
         return IndexUnavailable(f"The index at {url} refused: {_first_line(err)}")
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_run, args=(self._loop,), name="weaviate", daemon=True)
-                self._thread.start()
-            return self._loop
+        """Starts it where there is none; the lock is held."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run, args=(self._loop,), name="weaviate", daemon=True)
+            self._thread.start()
+        return self._loop
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
-        if left := asyncio.all_tasks(loop):  # work given up because the server died
+        until = loop.time() + CLOSING_S
+        while (left := asyncio.all_tasks(loop)) and loop.time() < until:  # unfinished work, and what its end begins
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(left, timeout=CLOSING_S))
