@@ -114,8 +114,8 @@ def _open_indexes(settings: Settings, database: Database, embedder: Embedder) ->
     if settings.index.kind == "embedded":
         return {"embedded index": EmbeddedIndex(database, IndexRows(analysis, embedder.dimensions))}
     with _needing("TIMBRE_INDEX__KIND=weaviate", "weaviate"):
-        from knowledge.stores.weaviate import WeaviateIndex
-    rows = IndexRows(f"{analysis}|weaviate-{settings.index.name}", embedder.dimensions)
+        from knowledge.stores.weaviate import LAYOUT_VERSION, WeaviateIndex
+    rows = IndexRows(f"{analysis}|weaviate-{LAYOUT_VERSION}-{settings.index.name}", embedder.dimensions)
     return {
         f"Weaviate at {settings.index.url}": WeaviateIndex(database, rows, settings.index),
         "copy in the database": EmbeddedIndex(database, rows),

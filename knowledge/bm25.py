@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 K1, B = 1.2, 0.75  # Lucene's and Weaviate's defaults
@@ -22,10 +22,14 @@ class FieldStatistics:
     total_terms: int
     frequencies: Mapping[str, int]
 
-    def score(self, query: Sequence[str], terms: Sequence[str]) -> float:
-        """BM25 of a chunk that consists of `terms`; a term that the query repeats counts repeatedly."""
-        asked = Counter(query)
-        norm = K1 * (1 - B + B * len(terms) * self.size / max(self.total_terms, 1))
-        held = Counter(filter(asked.__contains__, terms))
-        weights = ((asked[term] * idf(self.size, self.frequencies[term]), tf) for term, tf in held.items())
-        return sum(weight * tf / (tf + norm) for weight, tf in weights)
+    def scores(self, query: Sequence[str], texts: Iterable[Sequence[str]]) -> list[float]:
+        """BM25 of each chunk that consists of these terms; a term that the query repeats counts repeatedly."""
+        asked = Counter(term for term in query if term in self.frequencies)
+        weights = {term: times * idf(self.size, self.frequencies[term]) for term, times in asked.items()}
+        average = max(self.total_terms, 1) / max(self.size, 1)
+        return [_score(weights, terms, K1 * (1 - B + B * len(terms) / average)) for terms in texts]
+
+
+def _score(weights: Mapping[str, float], terms: Sequence[str], norm: float) -> float:
+    held = Counter(filter(weights.__contains__, terms))
+    return sum(weights[term] * tf / (tf + norm) for term, tf in held.items())

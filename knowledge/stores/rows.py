@@ -5,6 +5,7 @@ that is searched while it is away.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import ColumnElement, func
@@ -18,6 +19,15 @@ from knowledge.vectors import pack_floats, unpack_floats
 
 Field = Literal["stems", "grams"]
 PAGE = 1_000  # entries read at a time, of 5 kB each: those of 100,000 chunks at once would fill a gigabyte
+
+
+@dataclass(frozen=True)
+class GenerationState:
+    """`is_behind`: the server lacks what the rows say of a document; `last_change` is the newest one's number, 0 before it."""
+
+    is_live: bool
+    is_behind: bool
+    last_change: int
 
 
 class IndexRows:
@@ -65,9 +75,14 @@ class IndexRows:
         row.behind = sorted(others | set(documents) if is_behind else others)
         session.add(row)
 
-    def is_behind(self, session: Session, generation: GenerationId) -> bool:
-        """Whether the server lacks what the rows say of any document."""
-        return bool(session.get_one(GenerationRow, generation).behind)
+    def state(self, session: Session, generation: GenerationId) -> GenerationState | None:
+        """The state of a generation of this analysis; none when there is no such generation."""
+        last = select(func.max(IndexChangeRow.id)).where(col(IndexChangeRow.generation_id) == generation).scalar_subquery()
+        columns = (GenerationRow.analysis, GenerationRow.state, GenerationRow.behind)
+        row = session.exec(select(*columns, last).where(col(GenerationRow.id) == generation)).first()
+        if row is None or row[0] != self._analysis:
+            return None
+        return GenerationState(is_live=row[1] == "live", is_behind=bool(row[2]), last_change=row[3] or 0)
 
     def activate(self, session: Session, generation: GenerationId) -> None:
         """Makes the generation live and drops all others. Raises IndexUnavailable when it is gone."""

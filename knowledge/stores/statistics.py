@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from knowledge.bm25 import FieldStatistics
 from knowledge.ports import GenerationId, IndexEntry
+from knowledge.stores.rows import Field
 from knowledge.tables import GenerationRow, IndexTermRow, in_slices
 
 _ADD = text(
@@ -68,20 +68,24 @@ def add(session: Session, generation: GenerationId, change: TermCounts) -> None:
         session.connection().execute(_ADD, changes)
 
 
-def of_fields(
-    session: Session, generation: GenerationId, stems: Sequence[str], grams: Sequence[str]
-) -> tuple[FieldStatistics, FieldStatistics]:
-    """The generation's statistics of stems and of grams, with the frequencies of these terms."""
+@dataclass(frozen=True)
+class Totals:
+    """A generation's chunks, and the terms in all of them."""
+
+    chunks: int
+    stem_terms: int
+    gram_terms: int
+
+
+def totals(session: Session, generation: GenerationId) -> Totals:
     row = session.get_one(GenerationRow, generation)
-    return (
-        FieldStatistics(row.chunks, row.stem_terms, _frequencies(session, generation, "stems", stems)),
-        FieldStatistics(row.chunks, row.gram_terms, _frequencies(session, generation, "grams", grams)),
-    )
+    return Totals(row.chunks, row.stem_terms, row.gram_terms)
 
 
-def _frequencies(session: Session, generation: GenerationId, name: str, terms: Sequence[str]) -> dict[str, int]:
-    frequencies = dict.fromkeys(terms, 0)
-    for part in in_slices(list(frequencies)):
+def frequencies(session: Session, generation: GenerationId, name: Field, terms: Sequence[str]) -> dict[str, int]:
+    """For each of the terms the number of chunks that hold it in this field."""
+    found = dict.fromkeys(terms, 0)
+    for part in in_slices(list(found)):
         where = (IndexTermRow.generation_id == generation, IndexTermRow.field == name, col(IndexTermRow.term).in_(part))
-        frequencies.update(session.exec(select(IndexTermRow.term, IndexTermRow.chunks).where(*where)).all())
-    return frequencies
+        found.update(session.exec(select(IndexTermRow.term, IndexTermRow.chunks).where(*where)).all())
+    return found

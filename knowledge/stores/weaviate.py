@@ -2,66 +2,87 @@
 
 Beside the server's objects the same entries stand in SQL (`rows.py`). They say what a generation consists of: a hit that they do
 not hold is not shown, so a document changes at once although the server takes its objects one by one. A server counts replaced
-objects in its statistics until it compacts its files, minutes later; where its scores show that, it is asked for more hits, and
-the rows score them with exact statistics (`statistics.py`), so that hits equal the embedded index's at any moment.
+objects in its statistics until it merges its files, minutes later or never. Where its scores drift by more than a thousandth, the
+rows score its hits with exact statistics (`statistics.py`), and it is asked for more where better chunks may be beyond them.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from sqlmodel import Session
 from weaviate import WeaviateAsyncClient
 from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
 from weaviate.classes.data import DataObject
-from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.classes.query import Filter
 from weaviate.collections import CollectionAsync
 from weaviate.exceptions import WeaviateInsertManyAllFailedError, WeaviateQueryError
-from weaviate.util import generate_uuid5
+from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
 
-from knowledge.bm25 import SCORE_DIGITS, FieldStatistics
+from knowledge.bm25 import SCORE_DIGITS
 from knowledge.documents import ChunkId, DocumentId
 from knowledge.errors import IndexAway, IndexUnavailable, NothingIndexed
-from knowledge.ports import Database, GenerationId, Hit, IndexEntry, IndexQuery, Legs
+from knowledge.ports import Database, Floats, GenerationId, Hit, IndexEntry, IndexQuery, Legs
 from knowledge.settings import IndexSettings
 from knowledge.stores import statistics
 from knowledge.stores.connection import BULK_TIMEOUT_S, QUESTION_TIMEOUT_S, Connection
+from knowledge.stores.remembered import Memory, Remembered
 from knowledge.stores.rows import Field, IndexRows, gone
+from knowledge.vectors import pack_floats
 
 logger = logging.getLogger(__name__)
 
+LAYOUT_VERSION = "2"  # of the server's objects; a generation of another one is built anew
+FIRST_OBJECT = UUID("7c9e6b1a-52d3-4f08-8000-000000000000")  # the id of chunk 0's object; the next one's is one higher
 TIE_SLACK = 20  # hits asked for beyond the limit: the server breaks ties its own way
 SEARCHES = 5  # a search that met a change of the generation or of a document is made again
-DRIFT_FACTOR = 4  # times the limit are asked for where the server's scores, and so its choice, have drifted
+DRIFT_FACTOR = 4  # times the limit are asked for where the server's choice may have drifted
 SAMPLED = 5  # best hits of a lexical leg whose score is worked out again, and the last one
-SAME_SCORE = 5e-6  # relative; the server reckons in single precision. One object too many among 50,000 shows
+MAX_DRIFT = 1e-3  # relative, of a score that is taken as it is; see benchmarks/README.md for what it may change
 STREAMED_FROM = 200  # objects; a stream takes a second to close, below that one request is quicker
 DELETED_TOGETHER = 50  # documents whose old objects one request deletes
 WATCH_PAUSE_S = 1.0  # between two looks whether the server still lives while it takes objects
 PAGE = 500  # objects read at a time
 
+Scores = Mapping[ChunkId, float]
+_Ask = Callable[..., search_get_pb2.SearchRequest]
+_Collection = CollectionAsync[Any, Any]
+
 
 @dataclass(frozen=True)
 class _Found:
-    """What the server found: the chunks of each leg with its score, best first."""
+    """What the server found: the chunks of each leg with its score, best first.
+
+    `is_sure` says that the alias was looked up for it; otherwise the rows must say that the generation is live still.
+    """
 
     generation: GenerationId
-    stems: Mapping[ChunkId, float]
-    grams: Mapping[ChunkId, float]
-    dense: Mapping[ChunkId, float]
+    stems: Scores
+    grams: Scores
+    dense: Scores
+    is_sure: bool
 
     @property
     def chunks(self) -> set[ChunkId]:
         return {*self.stems, *self.grams, *self.dense}
 
+    def only(self, readable: set[ChunkId]) -> "_Found":
+        stems, grams, dense = (_only(leg, readable) for leg in (self.stems, self.grams, self.dense))
+        return replace(self, stems=stems, grams=grams, dense=dense)
+
+    def legs(self, size: int, frequencies: Mapping[str, int], limit: int) -> Legs:
+        stems, grams, dense = (_best(leg, limit) for leg in (self.stems, self.grams, self.dense))
+        return Legs(self.generation, size, frequencies, stems, grams, dense)
+
 
 class _Swapped(Exception):
-    """The generation went between asking for its name and searching it."""
+    """The generation that was searched is not the live one any more."""
 
 
 class WeaviateIndex:
@@ -73,6 +94,8 @@ class WeaviateIndex:
         self._name = settings.name
         self._url = settings.url
         self._connection = Connection(settings)
+        self._memory = Memory(rows)
+        self._last_live: GenerationId | None = None
 
     def live_generation(self) -> GenerationId | None:
         generation = self._connection.run(self._aliased)
@@ -127,24 +150,32 @@ class WeaviateIndex:
             after = page[-1].uuid
 
     def search(self, query: IndexQuery) -> Legs:
-        limit, has_drifted = query.limit + TIE_SLACK, False
+        limit = query.limit + TIE_SLACK
+        widest = DRIFT_FACTOR * limit
         for remaining in reversed(range(SEARCHES)):
             try:
                 found = self._connection.run(partial(self._ask, query, limit))
             except _Swapped:
+                self._last_live = None
                 continue
             with self._database.reading() as session:
-                if not self._rows.holds(session, found.generation):
+                state = self._rows.state(session, found.generation)
+                if state is None or not (state.is_live or found.is_sure):
+                    self._last_live = None
                     continue
-                if self._rows.is_behind(session, found.generation):
+                if state.is_behind:
                     raise IndexAway(self._url, "it is being brought up to date")
-                audiences = self._rows.audiences(session, found.generation, list(found.chunks))
+                known = self._memory.of(session, found.generation, state.last_change)
+                audiences = known.audiences(session, list(found.chunks))
                 if remaining and audiences.keys() != found.chunks:
                     continue  # a document was being replaced
                 readable = {chunk for chunk, audience in audiences.items() if audience & query.audience}
-                if legs := self._legs(session, query, found, readable, has_drifted or not remaining):
-                    return legs
-                limit, has_drifted = DRIFT_FACTOR * query.limit, True
+                corrected = self._corrected(session, query, found.only(readable), known)
+                if remaining and limit < widest and _may_lack(found, corrected, limit, query.limit):
+                    limit = widest
+                    continue
+                frequencies = known.statistics(session, "stems", query.counted).frequencies
+                return corrected.legs(known.size, {stem: frequencies[stem] for stem in query.counted}, query.limit)
         if self.live_generation() is None:
             raise NothingIndexed  # what is there was built by another embedder, or by an earlier Timbre
         raise IndexAway(self._url, "it is being rebuilt again and again")
@@ -164,36 +195,24 @@ class WeaviateIndex:
             statistics.add(session, generation, after - before)
             self._rows.mark_behind(session, generation, list(documents), is_behind)
 
-    def _legs(self, session: Session, query: IndexQuery, found: _Found, readable: set[ChunkId], has_drifted: bool) -> Legs | None:
-        """The hits of readable chunks, with lexical scores made here if the server drifts; none if that shows only now."""
-        of_stems, of_grams = statistics.of_fields(session, found.generation, [*query.stems, *query.counted], query.grams)
-        stems, grams, dense = (_only(leg, readable) for leg in (found.stems, found.grams, found.dense))
-        score_stems = partial(self._scored, session, found.generation, "stems", query.stems, of_stems)
-        score_grams = partial(self._scored, session, found.generation, "grams", query.grams, of_grams)
-        if has_drifted:
-            stems, grams = score_stems([*stems]), score_grams([*grams])
-        elif not (_is_exact(stems, score_stems) and _is_exact(grams, score_grams)):
-            return None
-        return Legs(
-            found.generation,
-            of_stems.size,
-            {stem: of_stems.frequencies[stem] for stem in query.counted},
-            _best(stems, query.limit),
-            _best(grams, query.limit),
-            _best(dense, query.limit),
-        )
+    def _corrected(self, session: Session, query: IndexQuery, found: _Found, known: Remembered) -> _Found:
+        """The same hits, with lexical scores made here where the server's drift."""
+        stems = self._scores(session, known, "stems", query.stems, found.stems)
+        grams = self._scores(session, known, "grams", query.grams, found.grams)
+        return replace(found, stems=stems, grams=grams)
 
-    def _scored(
-        self,
-        session: Session,
-        generation: GenerationId,
-        field: Field,
-        asked: Sequence[str],
-        exact: FieldStatistics,
-        chunks: Sequence[ChunkId],
-    ) -> dict[ChunkId, float]:
-        terms = self._rows.terms(session, generation, field, chunks)
-        return {chunk: exact.score(asked, terms[chunk]) for chunk in chunks}
+    def _scores(self, session: Session, known: Remembered, field: Field, asked: Sequence[str], server: Scores) -> Scores:
+        if not server:
+            return server
+        exact = known.statistics(session, field, asked)
+
+        def right(chunks: Sequence[ChunkId]) -> dict[ChunkId, float]:
+            terms = self._rows.terms(session, known.generation, field, chunks)
+            return dict(zip(chunks, exact.scores(asked, (terms[chunk] for chunk in chunks)), strict=True))
+
+        chunks = list(server)
+        sample = right([*chunks[:SAMPLED], *chunks[SAMPLED:][-1:]])
+        return server if _drift(server, sample) <= MAX_DRIFT else right(chunks)
 
     # Work on the server
 
@@ -202,26 +221,23 @@ class WeaviateIndex:
         return self._generation_of(alias.collection) if alias else None
 
     async def _ask(self, query: IndexQuery, limit: int, client: WeaviateAsyncClient) -> _Found:
-        """The hits of all legs in the generation that the alias names now."""
-        generation = await self._aliased(client)
+        """The hits of all legs in the generation that the alias names, or named when it was last looked up.
+
+        A question that may find nothing looks it up in any case, and so fails where the server is away.
+        """
+        last = self._last_live if query.audience else None
+        generation = last or await self._aliased(client)
         if generation is None:
             raise NothingIndexed
-        collection = client.collections.use(self._collection_name(generation))
-        if not query.audience:  # no filter would find everything
-            return _Found(generation, {}, {}, {})
-        readable = Filter.by_property("audience").contains_any(sorted(query.audience))
-        legs = (
-            _lexical(collection, "stems", query.stems, readable, limit),
-            _lexical(collection, "grams", query.grams, readable, limit),
-            _dense(collection, query, readable, limit),
-        )
+        grams_leg, dense_leg, stems_leg = _searches(client, self._collection_name(generation), query, limit)
         try:
-            stems, grams, dense = await asyncio.gather(*legs)
+            grams, dense, stems = await asyncio.gather(grams_leg, dense_leg, stems_leg)
         except WeaviateQueryError as err:
             if "could not find class" in str(err):
                 raise _Swapped from err
             raise
-        return _Found(generation, stems, grams, dense)
+        self._last_live = generation
+        return _Found(generation, stems, grams, dense, is_sure=last is None)
 
     async def _create(self, generation: GenerationId, client: WeaviateAsyncClient) -> None:
         """An empty collection, in place of one that a database of the past left under this number."""
@@ -317,27 +333,64 @@ class WeaviateIndex:
         return GenerationId(int(number)) if number.isdecimal() else None
 
 
-async def _lexical(
-    collection: CollectionAsync[Any, Any], name: str, terms: Sequence[str], readable: Any, limit: int
-) -> dict[ChunkId, float]:
+def _searches(
+    client: WeaviateAsyncClient, collection: str, query: IndexQuery, limit: int
+) -> tuple[Awaitable[Scores], Awaitable[Scores], Awaitable[Scores]]:
+    """The search of grams, of vectors and of stems: the longest first."""
+    if not query.audience:  # no filter would find everything
+        return _nothing(), _nothing(), _nothing()
+    audience = base_pb2.Filters(
+        operator=base_pb2.Filters.OPERATOR_CONTAINS_ANY,
+        target=base_pb2.FilterTarget(property="audience"),
+        value_text_array=base_pb2.TextArray(values=sorted(query.audience)),
+    )
+    ask = partial(
+        search_get_pb2.SearchRequest,
+        collection=collection,
+        limit=limit,
+        filters=audience,
+        properties=search_get_pb2.PropertiesRequest(),  # none: to return any, the server would parse all, the terms too
+        uses_123_api=True,
+        uses_125_api=True,
+        uses_127_api=True,
+    )
+    return (
+        _lexical(client, ask, "grams", query.grams),
+        _dense(client, ask, query.vector),
+        _lexical(client, ask, "stems", query.stems),
+    )
+
+
+async def _nothing() -> Scores:
+    return {}
+
+
+async def _lexical(client: WeaviateAsyncClient, ask: _Ask, name: str, terms: Sequence[str]) -> Scores:
     if not terms:
         return {}
-    result = await collection.query.bm25(
-        " ".join(terms), query_properties=[name], limit=limit, filters=readable, return_properties=["chunk"],
-        return_metadata=MetadataQuery(score=True),
-    )  # fmt: skip
-    return {ChunkId(int(found.properties["chunk"])): found.metadata.score or 0.0 for found in result.objects}
+    by_terms = base_search_pb2.BM25(query=" ".join(terms), properties=[name])
+    found = await _results(client, ask(bm25_search=by_terms, metadata=search_get_pb2.MetadataRequest(uuid=True, score=True)))
+    return {_chunk(hit): hit.score for hit in found}
 
 
-async def _dense(collection: CollectionAsync[Any, Any], query: IndexQuery, readable: Any, limit: int) -> dict[ChunkId, float]:
-    result = await collection.query.near_vector(
-        query.vector.tolist(), limit=limit, filters=readable, return_properties=["chunk"],
-        return_metadata=MetadataQuery(distance=True),
-    )  # fmt: skip
-    return {ChunkId(int(found.properties["chunk"])): 1 - (found.metadata.distance or 0.0) for found in result.objects}
+async def _dense(client: WeaviateAsyncClient, ask: _Ask, vector: Floats) -> Scores:
+    single = base_pb2.Vectors(vector_bytes=pack_floats(vector), type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32)
+    by_vector = base_search_pb2.NearVector(vectors=[single])
+    found = await _results(client, ask(near_vector=by_vector, metadata=search_get_pb2.MetadataRequest(uuid=True, distance=True)))
+    return {_chunk(hit): 1 - hit.distance for hit in found}
 
 
-async def _insert(collection: CollectionAsync[Any, Any], entries: Sequence[IndexEntry]) -> list[str]:
+async def _results(client: WeaviateAsyncClient, request: search_get_pb2.SearchRequest) -> Sequence[search_get_pb2.MetadataResult]:
+    """What the client's own queries ask for, without the objects that they make of a reply: 2 ms of a processor a search."""
+    reply = await client._connection.grpc_search(request)
+    return [found.metadata for found in reply.results]
+
+
+def _chunk(hit: search_get_pb2.MetadataResult) -> ChunkId:
+    return ChunkId(int.from_bytes(hit.id_as_bytes) - FIRST_OBJECT.int)
+
+
+async def _insert(collection: _Collection, entries: Sequence[IndexEntry]) -> list[str]:
     """Puts the entries in with one request; what was refused."""
     if not entries:
         return []
@@ -348,7 +401,7 @@ async def _insert(collection: CollectionAsync[Any, Any], entries: Sequence[Index
     return [error.message for error in result.errors.values()]
 
 
-async def _stream(collection: CollectionAsync[Any, Any], entries: Sequence[IndexEntry]) -> list[str]:
+async def _stream(collection: _Collection, entries: Sequence[IndexEntry]) -> list[str]:
     """Puts the entries in as the server can take them; what was refused."""
     async with collection.batch.stream() as batch:
         for entry in entries:
@@ -358,7 +411,7 @@ async def _stream(collection: CollectionAsync[Any, Any], entries: Sequence[Index
 
 
 def _object(entry: IndexEntry) -> DataObject[Any, Any]:
-    """The same chunk always has the same id: putting it in again replaces it."""
+    """The same chunk always has the same id: putting it in again replaces it. A hit is told by it alone."""
     properties = {
         "stems": " ".join(entry.stems),
         "grams": " ".join(entry.grams),
@@ -366,7 +419,7 @@ def _object(entry: IndexEntry) -> DataObject[Any, Any]:
         "chunk": int(entry.chunk_id),
         "document": int(entry.document_id),
     }
-    return DataObject(properties=properties, uuid=generate_uuid5(int(entry.chunk_id)), vector=entry.vector.tolist())
+    return DataObject(properties=properties, uuid=UUID(int=FIRST_OBJECT.int + entry.chunk_id), vector=entry.vector.tolist())
 
 
 def _entry(found: Any) -> IndexEntry:
@@ -389,13 +442,22 @@ def _outdated(document: DocumentId, entries: Sequence[IndexEntry]) -> Any:
     return of_document & Filter.by_property("chunk").less_than(min(int(entry.chunk_id) for entry in entries))
 
 
-def _is_exact(scores: Mapping[ChunkId, float], score: Callable[[Sequence[ChunkId]], Mapping[ChunkId, float]]) -> bool:
-    """Whether a sample of the server's scores is right. An object that is gone, but still counted, moves every score: it
-    counts in the number of chunks and in their mean length.
-    """
-    chunks = list(scores)
-    sample = score([*chunks[:SAMPLED], *chunks[-1:]])
-    return all(math.isclose(scores[chunk], right, rel_tol=SAME_SCORE) for chunk, right in sample.items())
+def _drift(server: Scores, right: Scores) -> float:
+    """The largest relative error of the server's scores, of those chunks whose right one is known."""
+    return max((abs(server[chunk] / score - 1) if score else math.inf for chunk, score in right.items()), default=0.0)
+
+
+def _may_lack(found: _Found, corrected: _Found, asked_for: int, limit: int) -> bool:
+    """Whether chunks that were not found may belong among the best `limit` of a lexical leg."""
+    legs = ((found.stems, corrected.stems), (found.grams, corrected.grams))
+    return any(len(server) == asked_for and _lacks(server, right, limit) for server, right in legs)
+
+
+def _lacks(server: Scores, right: Scores, limit: int) -> bool:
+    """Whether a chunk below the server's hits may be among the best, if its score must rise by as much as the most of theirs."""
+    best = sorted(right.values(), reverse=True)[:limit]
+    rise = max((score / server[chunk] for chunk, score in right.items()), default=1.0)
+    return len(best) < limit or round(best[-1], SCORE_DIGITS) <= round(min(server.values()) * rise, SCORE_DIGITS)
 
 
 def _only(scores: Mapping[ChunkId, float], readable: set[ChunkId]) -> dict[ChunkId, float]:
@@ -403,5 +465,5 @@ def _only(scores: Mapping[ChunkId, float], readable: set[ChunkId]) -> dict[Chunk
 
 
 def _best(scores: Mapping[ChunkId, float], limit: int) -> list[Hit]:
-    hits = (Hit(chunk, round(score, SCORE_DIGITS)) for chunk, score in scores.items())
-    return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+    best = sorted((-round(score, SCORE_DIGITS), chunk) for chunk, score in scores.items())
+    return [Hit(chunk, -score) for score, chunk in best[:limit]]
