@@ -221,7 +221,7 @@ def _pages(reply: Reply) -> str:
 
 
 def _page(link: Link) -> str:
-    title = safe(" › ".join(part for part in (link.title, link.heading) if part))
+    title = safe(" › ".join(part for part in (link.title, *link.heading.split(" > ")) if part))
     title = " ".join(re.sub(r"[\[\]\\]", " ", title).split()) or "page"
     return f"[{link.number}] [{title}](<{link.url}>)" if _LINKABLE.fullmatch(link.url) else f"[{link.number}] {title}"
 

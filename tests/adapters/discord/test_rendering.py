@@ -65,7 +65,7 @@ def mistakes(payload: Json) -> list[object]:
 def answer(text: str, *, kind: ReplyKind = ReplyKind.ANSWER, calls_support: bool = False) -> Reply:
     rating = [Button(Control.HELPFUL, "e1", "Helpful"), Button(Control.NOT_HELPFUL, "e1", "Not helpful")]
     buttons = [*rating, Button(Control.ASK_PERSON, "e1", "Ask a person")]
-    return Reply(kind, text, [Link(1, "Leave", "Days", URL), Link(2, "A file", "", "")], buttons, calls_support)
+    return Reply(kind, text, [Link(1, "Leave", "Days > Half days", URL), Link(2, "A file", "", "")], buttons, calls_support)
 
 
 def labels(payload: Json) -> list[list[str]]:
@@ -75,7 +75,7 @@ def labels(payload: Json) -> list[list[str]]:
 def test_an_answer_has_its_pages_small_below_it_and_its_buttons_in_a_row() -> None:
     [message] = render_reply(answer("You have **30 days** [1]."))
 
-    assert message["content"] == f"You have **30 days** [1].\n\n-# [1] [Leave › Days](<{URL}>)\n-# [2] A file"
+    assert message["content"] == f"You have **30 days** [1].\n\n-# [1] [Leave › Days › Half days](<{URL}>)\n-# [2] A file"
     assert labels(message) == [["Helpful", "Not helpful", "Ask a person"]]
     assert message["flags"] == SUPPRESS_EMBEDS
     assert mistakes(message) == []
@@ -85,7 +85,7 @@ def test_where_there_is_no_answer_it_looks_different_and_a_person_comes_first() 
     [closest] = render_reply(answer("These pages may help:", kind=ReplyKind.CLOSEST))
     [unknown] = render_reply(answer("I do not know.", kind=ReplyKind.UNKNOWN))
 
-    assert closest["content"] == f"> These pages may help:\n\n- [1] [Leave › Days](<{URL}>)\n- [2] A file"
+    assert closest["content"] == f"> These pages may help:\n\n- [1] [Leave › Days › Half days](<{URL}>)\n- [2] A file"
     assert labels(closest)[0][0] == labels(unknown)[0][0] == "Ask a person"
 
 
