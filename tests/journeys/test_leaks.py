@@ -4,6 +4,7 @@ What counts is what each person can see in the end, as the platform shows it to 
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,7 @@ from bot.people import RoleBook
 from bot.sources import Sources
 from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
-from tests.adapters.discord.conftest import Acme
-from tests.adapters.discord.conftest import acme as acme
-from tests.adapters.discord.conftest import discord_server as discord_server
 from tests.adapters.discord.people import Person as DiscordPerson
-from tests.adapters.discord.test_journeys import Company
 from tests.adapters.discord.world import Channel
 from tests.adapters.slack.blocks import elements
 from tests.adapters.slack.conftest import strict_slack
@@ -29,6 +26,7 @@ from tests.adapters.slack.persons import Person as SlackPerson
 from tests.adapters.slack.reference import has_reference
 from tests.adapters.slack.running import bot_at_work
 from tests.adapters.slack.server import SlackServer
+from tests.journeys.discord_office import Company, company_of
 
 pytestmark = pytest.mark.slow
 
@@ -165,7 +163,7 @@ class DiscordTown:
         self.answers.setdefault((who, room), []).extend(message.id for message in used.messages)
 
     async def press_all(self, who: str, room: str) -> None:
-        server = self.company.acme.server
+        server = self.company.server
         direct = [message.id for message in server.bot_messages(server.world.dm_with(self.people[who].id))]
         for message_id in [*self.answers.get((who, room), []), *direct]:
             labels = {button.get("label") for row in server.world.messages[message_id].components for button in row["components"]}
@@ -173,11 +171,11 @@ class DiscordTown:
                 await self.people[who].click(message_id, str(label)).outcome(10)
 
     def seen_by(self, who: str) -> str:
-        return self.company.acme.server.transcript(self.people[who])
+        return self.company.server.transcript(self.people[who])
 
 
 def discord_town(company: Company) -> DiscordTown:
-    server, guild = company.acme.server, company.acme.guild
+    server, guild = company.server, company.guild
     member_role = server.add_role(guild, "Members")
     people = {who: server.add_person(who.title(), guild, role_ids=[] if who == "outsider" else [member_role]) for who in GROUPS}
     server.world.guilds[guild.id].members[people["outsider"].id].is_pending = True
@@ -203,8 +201,7 @@ def library(timbre: Timbre, write: Callable[..., Path]) -> Timbre:
     return timbre
 
 
-def put_into_groups(timbre: Timbre, ids: dict[str, PersonId]) -> None:
-    roles = RoleBook(PeopleStore(timbre.database), "")
+def put_into_groups(roles: RoleBook, ids: dict[str, PersonId]) -> None:
     roles.add_to_group(ids["hr"], "hr", "test")
     roles.add_to_group(ids["lawyer"], "legal", "test")
     roles.add_to_group(ids["outsider"], "hr", "test")  # who is no member gets nothing, whatever they were given
@@ -223,7 +220,8 @@ async def test_on_slack_nobody_sees_what_they_may_not_read(library: Timbre) -> N
         pytest.skip("Slack's reference is not beside this checkout (../shared/authorities/slack).")
     async with strict_slack() as slack:
         town = slack_town(slack)
-        put_into_groups(library, {who: PersonId(f"slack:T1:{person.id}") for who, person in town.people.items()})
+        roles = RoleBook(PeopleStore(library.database), "")
+        put_into_groups(roles, {who: PersonId(f"slack:T1:{person.id}") for who, person in town.people.items()})
         async with bot_at_work(library, slack) as bot:
 
             async def settled() -> None:
@@ -235,11 +233,13 @@ async def test_on_slack_nobody_sees_what_they_may_not_read(library: Timbre) -> N
     assert (leaks(town), gaps(town)) == ([], [])
 
 
-async def test_on_discord_nobody_sees_what_they_may_not_read(acme: Acme, library: Timbre) -> None:
-    company = Company(acme, library, acme.server.add_role(acme.guild, "Support"))
-    town = discord_town(company)
-    put_into_groups(library, {who: company.id_of(person) for who, person in town.people.items()})
-    async with company.open():
-        await walk(town, lambda: emptied(library))
+async def test_on_discord_nobody_sees_what_they_may_not_read(library: Timbre, tmp_path: Path) -> None:
+    await library.close()
+    shutil.move(library.settings.home, tmp_path / "library")
+    async with company_of(tmp_path / "library" / "timbre.db", tmp_path / "home") as company:
+        town = discord_town(company)
+        put_into_groups(company.roles, {who: company.id_of(person) for who, person in town.people.items()})
+        async with company.open():
+            await walk(town, company.settled)
 
     assert (leaks(town), gaps(town)) == ([], [])
