@@ -24,7 +24,7 @@ _TOP_LEVEL = (
 _LABEL = r"(?P<label>(?:[^\[\]\\]|\\.|\[[^\[\]]{0,300}\](?:\([^()]{0,1000}\))?){0,500}+)"
 _TARGET = r"(?P<target>(?:[^()\\]|\\.|\((?:[^()\\]|\\.){0,500}\)){0,2000}+)"
 
-_WITH_SCHEME = rf"(?:{_SCHEME}{_COLON}{_SLASH}{{2}}|{_SCHEMES_WITHOUT_SLASHES}{_COLON})"
+_WITH_SCHEME = rf"(?:https?{_COLON}{_SLASH}{{2}}|{_SCHEME}{_COLON}{_SLASH}{{2}}|{_SCHEMES_WITHOUT_SLASHES}{_COLON})"
 _HOST_ALONE = rf"(?<![\w@.-])(?:[\w-]+\.)+{_TOP_LEVEL}(?:{_COLON}\d+)?(?:{_SLASH}|\?)"
 _ADDRESS = regex.compile(
     rf"""
