@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from training.batching import can_join
 from training.errors import ModelUnavailable
 from training.inference import Inference
 
@@ -109,6 +110,82 @@ def test_a_cancelled_request_stops_and_the_others_go_on(inference: Inference) ->
 
     assert len(given_up) < 2000
     assert "Paris" in "".join(other)
+
+
+def test_a_request_joins_those_that_run_and_is_answered_as_alone(inference: Inference) -> None:
+    alone, story, late = answer(inference, QUESTIONS[0]), Pieces(), Pieces()
+    long = inference.submit(asking("Write a very long story about the sea."), 2000, story.take)
+    assert story.first.wait(60)
+
+    inference.submit(asking(QUESTIONS[0]), 8, late.take).done.result(60)
+
+    assert not long.done.done()
+    assert "".join(late).split()[:COMPARED_WORDS] == alone.split()[:COMPARED_WORDS]
+    long.cancel()
+    long.done.result(60)
+
+
+def test_a_row_goes_on_as_alone_when_others_join_and_leave(inference: Inference) -> None:
+    text = "Count from one to twenty."
+    alone, counted = answer(inference, text, 24), Pieces()
+    counting = inference.submit(asking(text), 24, counted.take)
+    assert counted.first.wait(60)
+
+    for question in QUESTIONS[:2]:
+        inference.submit(asking(question), 2, Pieces().take).done.result(60)
+    counting.done.result(60)
+
+    assert "".join(counted).split()[: 2 * COMPARED_WORDS] == alone.split()[: 2 * COMPARED_WORDS]
+
+
+def test_more_requests_than_fit_are_all_answered() -> None:
+    inference = Inference(str(MODEL), max_batch=2)
+
+    running = [inference.submit(asking(question), 2, Pieces().take) for question in QUESTIONS[:5]]
+
+    for generation in running:
+        generation.done.result(120)
+    inference.close()
+
+
+def test_an_answer_does_not_depend_on_what_was_asked_before(inference: Inference) -> None:
+    def pieces_of(system: str) -> list[str]:
+        pieces = Pieces()
+        messages = [{"role": "system", "content": system}, *asking(QUESTIONS[0])]
+        inference.submit(messages, 8, pieces.take).done.result(60)
+        return list(pieces)
+
+    first = pieces_of("You are a patient teacher of geography.")
+    repeated = pieces_of("You are a patient teacher of geography.")
+    pieces_of("You are a pirate.")
+    afterwards = pieces_of("You are a patient teacher of geography.")
+
+    assert first == repeated == afterwards
+
+
+def test_a_model_with_sliding_windows_answers_batches_without_joining(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoTokenizer, MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }
+    model = MistralForCausalLM(MistralConfig(vocab_size=49152, sliding_window=4, **sizes))
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(MODEL).save_pretrained(tmp_path)
+    inference = Inference(str(tmp_path))
+
+    running = [inference.submit(asking(question), 3, Pieces().take) for question in QUESTIONS[:3]]
+
+    for generation in running:
+        generation.done.result(60)
+    assert not can_join(model)
+    inference.close()
 
 
 def test_a_request_cancelled_while_it_waits_says_nothing(inference: Inference) -> None:
