@@ -1,7 +1,7 @@
 """Pages on the web that a company's documents consist of, and a database in which they are indexed already."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,12 +39,19 @@ def intranet(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def index_pages(home: Path, address: str) -> None:
-    """Makes a database in which each page is a source of its name: for everybody, or for hr."""
-    timbre = build(Settings.model_construct(home=home), silent, embedder=HashingEmbedder())
-    sources = Sources(timbre.knowledge)
-    for file in [*PAGES, *FOR_HR]:
-        audience = frozenset({"hr"}) if file in FOR_HR else None
-        sources.ingest(sources.describe(f"{address}/{file}", None, audience), lambda *_: None)
-    timbre.knowledge.index.close()
-    timbre.database.close()
+@contextmanager
+def indexed_pages(folder: Path, for_all: Mapping[str, str], for_hr: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """(a database in which each page is a source of its name, to be copied, the address at which they stand on the web)."""
+    pages, home = folder / "pages", folder / "home"
+    pages.mkdir()
+    for file, text in {**for_all, **for_hr}.items():
+        (pages / file).write_text(text)
+    with intranet(pages) as address:
+        timbre = build(Settings.model_construct(home=home), silent, embedder=HashingEmbedder())
+        sources = Sources(timbre.knowledge)
+        for file in [*for_all, *for_hr]:
+            audience = frozenset({"hr"}) if file in for_hr else None
+            sources.ingest(sources.describe(f"{address}/{file}", None, audience), lambda *_: None)
+        timbre.knowledge.index.close()
+        timbre.database.close()
+        yield home / "timbre.db", address

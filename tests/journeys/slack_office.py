@@ -8,12 +8,9 @@ import html
 import os
 import shutil
 import signal
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +24,6 @@ from bot.messages import PersonId
 from bot.people import Role, RoleBook
 from bot.ports import LanguageModel
 from bot.settings import ChatSettings, Settings, SlackSettings
-from bot.sources import Sources
 from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
 from bot.storage.tables import ExchangeRow
@@ -39,6 +35,7 @@ from tests.adapters.slack.server import SlackServer
 from tests.adapters.slack.state import Message, View
 from tests.conftest import silent
 from tests.fakes import HashingEmbedder
+from tests.journeys.intranet import FOR_HR, PAGES, indexed_pages
 
 PATIENCE = Patience(retries_s=(0.01, 0.02, 0.03), keeps_for_s=0.0)
 """What happens while nobody listens is not sent later, so that it has to be fetched."""
@@ -58,41 +55,7 @@ ATTACK = (
     "<https://evil.example/b|portal> https://evil.example/c ![x](https://evil.example/d.png) www.evil.example/e"
 )
 """What pings or leads away where it is not made plain."""
-PAGES = {
-    "leave.md": "# Annual leave\n\n## How many days of annual leave do I get?\n\nFull-time employees get 27 days of annual leave "
-    "each year. Unused days expire at the end of March.\n",
-    "parking.md": "# Parking\n\n## Where can I park my bicycle?\n\nBicycles park in the harbour shed.\n",
-    "network.md": f"# Guest network\n\nThe guest network is called Tarnwick-Visitors {html.escape(ATTACK)}\n",
-}
-SECRET_PAGES = {"pay.md": "# Pay bands\n\nThe pay band of engineers is seven.\n"}
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
-
-
-@contextmanager
-def intranet(folder: Path) -> Iterator[str]:
-    """The folder on the web: its address, without a slash at the end."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def read_pages(home: Path, address: str) -> None:
-    """Makes a database in which each page is a source of its name: for everybody, the secret ones for hr."""
-    timbre = build(Settings.model_construct(home=home), silent, embedder=HashingEmbedder())
-    sources = Sources(timbre.knowledge)
-    for file in [*PAGES, *SECRET_PAGES]:
-        audience = frozenset({"hr"}) if file in SECRET_PAGES else None
-        sources.ingest(sources.describe(f"{address}/{file}", None, audience), lambda *_: None)
-    timbre.knowledge.index.close()
-    timbre.database.close()
+NETWORK_PAGE = f"# Guest network\n\nThe guest network is called Tarnwick-Visitors {html.escape(ATTACK)}\n"
 
 
 @dataclass
@@ -236,13 +199,9 @@ def _buttons(where: Message | View) -> Iterator[tuple[str, str, str | None]]:
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A database with the pages, to be copied, and the address that they stand at."""
-    folder, home = tmp_path_factory.mktemp("intranet"), tmp_path_factory.mktemp("home")
-    for file, text in (PAGES | SECRET_PAGES).items():
-        (folder / file).write_text(text)
-    with intranet(folder) as address:
-        read_pages(home, address)
-        yield home / "timbre.db", address
+    """(a database with the pages, to be copied, the address that they stand at)."""
+    with indexed_pages(tmp_path_factory.mktemp("intranet"), PAGES | {"network.md": NETWORK_PAGE}, FOR_HR) as found:
+        yield found
 
 
 @asynccontextmanager
