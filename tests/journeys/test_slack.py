@@ -12,7 +12,6 @@ from bot.storage.chat_tables import CorrectionRow, EscalationRow, RoleRow
 from bot.storage.tables import AuditRow, ExchangeRow, FeedbackRow, StandardAnswerRow
 from tests.adapters.slack import faults, reading
 from tests.adapters.slack.blocks import elements
-from tests.adapters.slack.reference import has_reference
 from tests.adapters.slack.state import Message
 from tests.fakes import ScriptedModel
 from tests.journeys.slack_office import (
@@ -33,10 +32,7 @@ from tests.journeys.slack_office import (
 
 __all__ = ["indexed"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not has_reference(), reason="Slack's reference is not beside this checkout (../shared/authorities/slack)"),
-]
+pytestmark = pytest.mark.slow
 
 WORDED = "Full-time employees get 27 days of annual leave. All full-time employees get it each year."
 OBEYED = (

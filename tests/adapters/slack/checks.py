@@ -24,6 +24,13 @@ TASK_STATES = {"pending", "in_progress", "complete", "error"}
 REACTION = re.compile(r"[a-z0-9_+'\-]+(::skin-tone-[2-6])?")
 
 
+WITHOUT_REFERENCE: Json = {
+    "limit": {"type": "number"},
+    **{name: {"type": "boolean"} for name in ("exclude_archived", "include_all_metadata", "include_locale", "inclusive")},
+}
+"""What calls carry in forms, where no reference is beside the checkout: the demo runs without one."""
+
+
 @dataclass(frozen=True)
 class Violation:
     sentence: str
@@ -33,7 +40,7 @@ class Violation:
 
 def decode(method: Method | None, raw: Json) -> Json:
     """The arguments with the types that the reference gives them: forms carry everything as text. What cannot be read stays."""
-    declared = method.arguments if method else {}
+    declared = method.arguments if method else WITHOUT_REFERENCE
     return {name: _decoded(name, value, declared.get(name, {})) for name, value in raw.items() if name != "token"}
 
 
