@@ -134,6 +134,7 @@ class FrontDesk:
         """To be called when the platform has connected anew. Raises what the platform raises."""
         count = await self._catch_up.fetch(platform)
         self._caught_up.add(platform.name)
+        await self.note(platform.name, platform.is_connected)
         if count:
             logger.info("%s: %d messages came while nobody listened", platform.name, count)
 

@@ -152,14 +152,14 @@ class DiscordPlatform:
 
     def _connected(self, gateway: discord.Client, is_resumed: bool) -> None:
         self._gateway = gateway
-        if not is_resumed:
-            self._work.start(self._came_up())
+        self._work.start(self._came_up(is_resumed))
 
-    async def _came_up(self) -> None:
-        """What is due with each new session."""
+    async def _came_up(self, is_resumed: bool) -> None:
+        """What is due after each outage, and with each new session."""
         try:
             await self._front_desk.catch_up(self)
-            await register_commands(self._rest, self._front_desk)
+            if not is_resumed:
+                await register_commands(self._rest, self._front_desk)
         except BotError as err:
             logger.warning("Not all could be done after connecting to Discord: %s", err)
 
