@@ -7,25 +7,23 @@ what answering means: that is `respond`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from bot.conversation import Exchange
 from bot.errors import PlatformUnavailable
 from bot.messages import Delivery, IncomingMessage
 from bot.storage.intake import ClaimedMessage, IntakeStore
+from bot.workers import Workers, kept
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)  # how long the messages of a process that died wait for another
-HEARTBEAT_S = 3.0
-POLL_S = 1.0
 MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=2)
 PLATFORM_PAUSE = timedelta(seconds=5)  # an absence of the platform is no fault of the message
-FAULT_PAUSE_S = 1.0  # after a fault of the database
 
 
 @dataclass(frozen=True)
@@ -53,53 +51,34 @@ class Inbox:
         self._respond = respond
         self._give_up = give_up
         self._on_deliveries = on_deliveries
-        self._workers = workers
+        self._workers = Workers("inbox", workers, self._take, empties=False)
         self._owner = uuid4().hex
-        self._arrived = asyncio.Event()
-        self._is_stopping = False
 
     async def put(self, message: IncomingMessage, available_at: datetime | None = None) -> bool:
         """Commits the message; False when it is known already. Raises DatabaseUnavailable."""
         now = datetime.now(UTC)
         is_new = await asyncio.to_thread(self._store.put_message, message, now, available_at or now)
-        self._arrived.set()
+        self._workers.wake()
         return is_new
 
     async def run(self) -> None:
         """Answers until `stop`; then returns when the answers under way are finished."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._workers):
-                tasks.create_task(self._work())
+        await self._workers.run()
 
     def stop(self) -> None:
         """Takes no new message up."""
-        self._is_stopping = True
-        self._arrived.set()
+        self._workers.stop()
 
-    async def _work(self) -> None:
-        while not self._is_stopping:
-            try:
-                self._arrived.clear()  # before looking: what comes while we look wakes us
-                claimed = await asyncio.to_thread(self._store.claim_message, self._owner, datetime.now(UTC), LEASE)
-                if claimed:
-                    await self._answer(claimed)
-                else:
-                    await self._wait()
-            except Exception:  # one of the two outermost loops: the message comes back when its lease ends
-                logger.exception("The inbox cannot be worked on; trying again")
-                await asyncio.sleep(FAULT_PAUSE_S)
-
-    async def _wait(self) -> None:
-        if not self._is_stopping:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), POLL_S)
-        if self._is_stopping:
-            self._arrived.set()  # for the other workers
+    async def _take(self) -> bool:
+        claimed = await asyncio.to_thread(self._store.claim_message, self._owner, datetime.now(UTC), LEASE)
+        if claimed:
+            await self._answer(claimed)
+        return claimed is not None
 
     async def _answer(self, claimed: ClaimedMessage) -> None:
-        heartbeat = asyncio.create_task(self._keep(claimed))
         try:
-            responded = await self._respond(claimed.message, claimed.attempt)
+            async with kept(LEASE, partial(self._store.renew_message, claimed)):
+                responded = await self._respond(claimed.message, claimed.attempt)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._release, claimed, datetime.now(UTC), claimed.attempt - 1))
             raise
@@ -111,8 +90,6 @@ class Inbox:
         except Exception:  # one message: it is tried again, or given up
             await self._failed(claimed)
             return
-        finally:
-            heartbeat.cancel()
         if responded.wait_until:
             await asyncio.to_thread(self._release, claimed, responded.wait_until, 0)
             return
@@ -137,8 +114,3 @@ class Inbox:
 
     def _release(self, claimed: ClaimedMessage, available_at: datetime, attempts: int) -> None:
         self._store.release_message(claimed, available_at, attempts)
-
-    async def _keep(self, claimed: ClaimedMessage) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            await asyncio.to_thread(self._store.renew_message, claimed, datetime.now(UTC) + LEASE)

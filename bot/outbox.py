@@ -3,22 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.messages import Delivery
 from bot.ports import ChatPlatform
 from bot.storage.intake import ClaimedDelivery, IntakeStore
+from bot.workers import Workers, kept
 
 logger = logging.getLogger(__name__)
 
 SENDERS = 8
 LEASE = timedelta(seconds=30)
-HEARTBEAT_S = 10.0
-POLL_S = 1.0
-FAULT_PAUSE_S = 1.0
 FIRST_PAUSE_S = 1.0
 MAX_FAULTS = 5
 LONGEST_PAUSE_S = 15.0  # a platform that is back is used again within this time
@@ -32,8 +30,7 @@ class Outbox:
         self._platforms = platforms
         self._give_up_after = give_up_after
         self._owner = uuid4().hex
-        self._arrived = asyncio.Event()
-        self._is_stopping = False
+        self._workers = Workers("outbox", SENDERS, self._take, empties=True)
         self._paused: dict[str, datetime] = {}
 
     async def put(self, delivery: Delivery) -> None:
@@ -43,42 +40,22 @@ class Outbox:
 
     def wake(self) -> None:
         """There is something to send."""
-        self._arrived.set()
+        self._workers.wake()
 
     async def run(self) -> None:
         """Sends until `stop`; then returns when the sendings under way are finished."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(SENDERS):
-                tasks.create_task(self._work())
+        await self._workers.run()
 
     def stop(self) -> None:
         """Sends what is due, and then no more; what has to wait is sent after the next start."""
-        self._is_stopping = True
-        self._arrived.set()
+        self._workers.stop()
 
-    async def _work(self) -> None:
-        is_over = False
-        while not is_over:
-            try:
-                self._arrived.clear()  # before looking: what comes while we look wakes us
-                claimed = await asyncio.to_thread(
-                    self._store.claim_delivery, self._owner, datetime.now(UTC), LEASE, self._paused_channels()
-                )
-                if claimed:
-                    await self._send(claimed)
-                else:
-                    is_over = self._is_stopping
-                    await self._wait()
-            except Exception:  # one of the two outermost loops: the reply comes back when its lease ends
-                logger.exception("The outbox cannot be worked on; trying again")
-                await asyncio.sleep(FAULT_PAUSE_S)
-
-    async def _wait(self) -> None:
-        if not self._is_stopping:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), POLL_S)
-        if self._is_stopping:
-            self._arrived.set()  # for the other senders
+    async def _take(self) -> bool:
+        paused = self._paused_channels()
+        claimed = await asyncio.to_thread(self._store.claim_delivery, self._owner, datetime.now(UTC), LEASE, paused)
+        if claimed:
+            await self._send(claimed)
+        return claimed is not None
 
     async def _send(self, claimed: ClaimedDelivery) -> None:
         delivery = claimed.delivery
@@ -86,9 +63,9 @@ class Outbox:
         if platform is None:
             await self._put_off(claimed, f"{delivery.place.platform} is not switched on", LONGEST_PAUSE_S)
             return
-        heartbeat = asyncio.create_task(self._keep(claimed))
         try:
-            ids = await platform.deliver(delivery, draft=claimed.draft, is_retry=claimed.is_retry)
+            async with kept(LEASE, partial(self._store.renew_delivery, claimed)):
+                ids = await platform.deliver(delivery, draft=claimed.draft, is_retry=claimed.is_retry)
         except PlatformUnavailable as err:
             if err.retry_after_s:
                 self._paused[delivery.place.channel] = datetime.now(UTC) + timedelta(seconds=err.retry_after_s)
@@ -104,8 +81,6 @@ class Outbox:
             is_last = claimed.attempt >= MAX_FAULTS
             await asyncio.to_thread(self._store.fail_delivery, claimed, repr(err), None if is_last else retry_at)
             return
-        finally:
-            heartbeat.cancel()
         await asyncio.to_thread(self._store.finish_delivery, claimed, ids)
 
     async def _put_off(self, claimed: ClaimedDelivery, problem: str, wait_s: float) -> None:
@@ -120,11 +95,6 @@ class Outbox:
         now = datetime.now(UTC)
         self._paused = {channel: until for channel, until in self._paused.items() if until > now}
         return list(self._paused)
-
-    async def _keep(self, claimed: ClaimedDelivery) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            await asyncio.to_thread(self._store.renew_delivery, claimed, datetime.now(UTC) + LEASE)
 
 
 def pause_s(attempt: int) -> float:

@@ -153,3 +153,14 @@ async def test_a_reply_that_is_refused_for_good_is_kept_as_failed_and_stops_no_o
 
 def test_pauses_between_tries_double_up_to_a_limit() -> None:
     assert [pause_s(attempt) for attempt in (1, 2, 3, 4, 5, 6, 1000)] == [1, 2, 4, 8, 15, 15, 15]
+
+
+async def test_what_is_due_when_it_ends_is_still_sent(database: Database) -> None:
+    post = Post(database)
+    running = asyncio.create_task(post.outbox.run())
+
+    await post.outbox.put(reply("a"))
+    post.outbox.stop()
+    await running
+
+    assert [delivery.key for delivery in post.platform.deliveries] == ["a"]
