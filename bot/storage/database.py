@@ -35,6 +35,7 @@ class Database:
         self.url = _parsed(url)
         self._backend = _backend(self.url, key)
         self._ingesting = threading.local()
+        self._turn = threading.Lock()  # of this process's writers: SQLite lets them sleep, and overtake each other
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Database:
         """A session that commits at its end, or rolls back when the block raises; writers wait for each other."""
         with self._translated():
             self._check_ingestion_lock()
-            with Session(self._backend.writers, expire_on_commit=False) as session, session.begin():
+            with self._turn, Session(self._backend.writers, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @contextmanager

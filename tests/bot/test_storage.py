@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from statistics import median
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -329,3 +332,27 @@ def test_a_reading_session_keeps_its_state_while_others_write(database: Database
 
     assert (first, second) == (0.1, 0.1)
     assert store.wording_evaluation("r") == WordingEvaluation("r", 1, 1, 0.9, 0.9)
+
+
+@pytest.mark.slow
+def test_a_writer_goes_on_as_soon_as_the_one_before_it_is_done(database: Database) -> None:
+    """SQLite itself looks only every 100 ms, and lets whoever comes just then go first: some waited for seconds."""
+    delays = []
+    for _ in range(7):
+        done_at, begun_at = Queue[float](), Queue[float]()
+        waiting = threading.Thread(target=_note_when_writing, args=(database, begun_at))
+        with database.writing() as session:
+            session.connection()  # the lock is taken with the first statement
+            waiting.start()
+            time.sleep(0.25)  # no synchronisation: the longer it takes, the more rarely SQLite looks
+            done_at.put(time.monotonic())
+        waiting.join()
+        delays.append(begun_at.get() - done_at.get())
+
+    assert median(delays) < 0.02
+
+
+def _note_when_writing(database: Database, begun_at: "Queue[float]") -> None:
+    with database.writing() as session:
+        session.connection()
+        begun_at.put(time.monotonic())
