@@ -1,4 +1,4 @@
-"""Loops that take one thing after the other, and leases that are kept while one is worked on. Knows nothing of what things are."""
+"""Loops that take one thing after the other, and leases that are kept while it is worked on. Knows nothing of what things are."""
 
 import asyncio
 import logging
