@@ -20,6 +20,10 @@ class Backend(Protocol):
     """
 
     @property
+    def is_fair(self) -> bool:
+        """Whether writers that wait go on in the order in which they came."""
+
+    @property
     def engine(self) -> Engine: ...
 
     @property

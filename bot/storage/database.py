@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -21,6 +21,7 @@ from bot.storage.sqlite import SqliteBackend
 from knowledge.extras import missing_extra
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+TURN_TIMEOUT_S = 30
 POSTGRES = ("postgres", "postgresql")
 ADDRESS_EXAMPLE = "postgresql://user:password@host:5432/name, with special characters percent-encoded"
 
@@ -35,7 +36,7 @@ class Database:
         self.url = _parsed(url)
         self._backend = _backend(self.url, key)
         self._ingesting = threading.local()
-        self._turn = threading.Lock()  # of this process's writers: SQLite lets them sleep, and overtake each other
+        self._turn = threading.Lock()  # of this process's writers, where the database lets them sleep and overtake each other
 
     @property
     def name(self) -> str:
@@ -53,7 +54,8 @@ class Database:
         """A session that commits at its end, or rolls back when the block raises; writers wait for each other."""
         with self._translated():
             self._check_ingestion_lock()
-            with self._turn, Session(self._backend.writers, expire_on_commit=False) as session, session.begin():
+            turn = nullcontext() if self._backend.is_fair else self._in_turn()
+            with turn, Session(self._backend.writers, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @contextmanager
@@ -115,6 +117,15 @@ class Database:
         is_held: Callable[[], bool] | None = getattr(self._ingesting, "is_held", None)
         if is_held and not is_held():
             raise DatabaseUnavailable(self.name, "the server was restarted while the index was being written; try again")
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
+            raise DatabaseUnavailable(self.name, f"something has been writing for {TURN_TIMEOUT_S} seconds; try again")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

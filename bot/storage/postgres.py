@@ -38,6 +38,8 @@ CONNECTION_FAILURES = (  # what libpq, psycopg and the server say, and what to d
 class PostgresBackend:
     """A Backend over a server. Raises ImportError when psycopg is not installed."""
 
+    is_fair = True
+
     def __init__(self, url: URL) -> None:
         self._url = url
         keepalives = {f"keepalives_{name}": value for name, value in DEAD_PEER_S.items()}

@@ -19,6 +19,8 @@ MIN_SQLITE = (3, 51, 3)  # older ones can corrupt the WAL when several processes
 class SqliteBackend:
     """A Backend over a file; `key` encrypts it."""
 
+    is_fair = False  # a writer that waits sleeps up to 100 ms between two looks, and whoever comes just then goes first
+
     def __init__(self, url: URL, key: str | None) -> None:
         assert sqlcipher.sqlite_version_info >= MIN_SQLITE, "sqlcipher3 bundles a SQLite with the WAL fix"
         self._path = Path(url.database or "")

@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 
 import knowledge.tables  # noqa: F401  # fills SQLModel.metadata with the other half of the tables
 from bot.errors import CommandRejected, DatabaseUnavailable
+from bot.storage import database as database_module
 from bot.storage.database import Database, newest_revision, sqlite_url
 from bot.storage.exchanges import ExchangeStore, WordingEvaluation
 
@@ -356,3 +357,12 @@ def _note_when_writing(database: Database, begun_at: "Queue[float]") -> None:
     with database.writing() as session:
         session.connection()
         begun_at.put(time.monotonic())
+
+
+def test_a_writer_of_a_file_does_not_wait_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "TURN_TIMEOUT_S", 0.05)
+
+    with database.writing(), ThreadPoolExecutor(1) as pool:
+        second = pool.submit(ExchangeStore(database).audit, "ann", "test", "x", {})
+        with pytest.raises(DatabaseUnavailable, match="has been writing for"):
+            second.result()
