@@ -6,6 +6,9 @@ The chunks are the real ones of both corpora as far as they reach (about 2,600 w
 crossing: the first half of one with the second half of another, so that lengths, words and their frequencies stay those of
 real text. What does not grow is the vocabulary, so the lists that BM25 walks are rather too long than too short. A crossed
 chunk's vector is the direction between those of its halves, which the real embedder made.
+
+All questions are asked in several rounds, and the quickest round counts: what else the machine does makes a round slower, never
+quicker. In the first round a process knows nothing yet, nor does a server that was just filled.
 """
 
 import multiprocessing
@@ -37,6 +40,7 @@ CHUNKS_PER_DOCUMENT = 10  # as in the handbook
 DOCUMENTS_PER_SECRET = 10  # every tenth document is for a group that the asker is not in
 STRIDE = 997  # chunks between the two halves of a crossed chunk, per pass: another document's
 CORRECTIONS = 20
+ROUNDS = 5
 DOCUMENTS_AT_ONCE = 100  # handed to the index together
 COLLECTIONS = "Growth"  # name of the alias on the server, and prefix of its collections
 SEED = 7
@@ -183,7 +187,8 @@ def _ask(
     before_mb = _memory_mb()
     with opened(name, folder, len(asked[0].vector)) as index:
         load_s = _search_s(index, asked[0])
-        seconds = sorted(_search_s(index, one) for one in asked)
+        rounds = [sorted(_search_s(index, one) for one in asked) for _ in range(ROUNDS)]
+        seconds = min(rounds, key=sum)
         memory_mb = _memory_mb() - before_mb
         corrected = sorted(_correction_s(index, generation, entries, asked[0]) for entries in corrections)
     return Growth(

@@ -1,10 +1,11 @@
 """How fast: indexing against the bare embedder, a quoted answer, start to ready, memory; wording against bare `generate`,
-eight askers at once; retrieval at 1k, 10k and 100k chunks. Ratios where they matter, both sides in the same run.
+eight askers at once and the event loop meanwhile; retrieval at 1k, 10k and 100k chunks. Ratios where they matter, both sides
+in the same run.
 
     python -m benchmarks.speed [--only PART ...] [--sizes N ...] [--questions N]
 
-The parts are indexing, wording, askers and retrieval. Results go to benchmarks/results/speed.json; parts that do not run keep
-what stands there, and `measured` says when each was.
+The parts are indexing, wording, askers, lag and retrieval. Results go to benchmarks/results/speed.json; parts that do not run
+keep what stands there, and `measured` says when each was.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from bot.sources import Sources
 from knowledge.catalogue import Catalogue
 from knowledge.errors import KnowledgeError
 
-PARTS = ("indexing", "wording", "askers", "retrieval")
+PARTS = ("indexing", "wording", "askers", "lag", "retrieval")
 PACKAGES = ("torch", "transformers")
 QUESTIONS = 100
 WORDED = 10  # questions that the model words, each REPEATS times; an hour on a slow machine is enough
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         home = Path(folder) / "home"
         ingested = _in_child(home)
         found: dict[str, Any] = {"indexing": measure_indexing(home, ingested)} if "indexing" in options.only else {}
-        if {"wording", "askers"} & set(options.only):
+        if {"wording", "askers", "lag"} & set(options.only):
             found |= asyncio.run(measure_wording(home, options.only, options.questions))
         if "retrieval" in options.only:
             found["retrieval"] = measure_retrieval(home, Path(folder), options.sizes)
@@ -188,6 +189,8 @@ async def measure_wording(home: Path, parts: Sequence[str], questions: int) -> d
         found["wording"] = asdict(await wording.overhead(timbre, bare, worded[:questions]))
     if "askers" in parts:
         found["askers"] = asdict(await wording.throughput(timbre, bare, worded))
+    if "lag" in parts:
+        found["lag"] = asdict(await wording.lag(timbre, worded))
     await timbre.close()
     return found
 

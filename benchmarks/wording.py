@@ -1,28 +1,29 @@
-"""What wording costs over bare `generate` on the same prompt, and what eight askers at once get.
+"""What wording costs over bare `generate` on the same prompt, what eight askers at once get, and what the event loop feels.
 
 Bare means transformers' own `generate`, greedy, with the weights, the number type and the threads that the product uses, on
-exactly the chat messages of the product's answer. The two take turns, so that a busy machine slows both.
+exactly the chat messages of the product's answer. The two take turns, so that a busy machine slows both. torch is imported by
+`load_model`, which sets how its threads wait.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import torch
-from transformers.generation.streamers import BaseStreamer
-
 from benchmarks.corpora import handbook
 from bot.citations import without_marks
 from bot.conversation import ChatMessage, Exchange, Question
+from bot.evaluation import quantile
 from bot.main import Timbre, audience_of
 from bot.weights import language_model_folder
 from training.inference import load_model
 
 ASKERS = 8  # at once, as the issue has it; also the number of prompts
 REPEATS = 3
+TICK_S = 0.005
+IDLE_S = 5
 FINDING = ("embed_query", "retrieve", "select")  # what stands before the wording in an exchange's timings
 
 
@@ -56,6 +57,18 @@ class Throughput:
     at_once_tokens_per_s: float
     ratio: float
     same_text_share: float
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How much later than asked for a sleeping task is woken, while so many questions are answered; and while nothing is done."""
+
+    askers: int
+    repeats: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    idle_p99_ms: float
 
 
 @dataclass(frozen=True)
@@ -101,8 +114,8 @@ class _Answered:
         return all(sentence in without_marks(self.bare.text) for sentence in self.sentences)
 
 
-class _Clock(BaseStreamer):  # type: ignore[misc]
-    """When the prompt and each token were there."""
+class _Clock:
+    """When the prompt and each token were there. Implements transformers' streamer."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -122,6 +135,8 @@ class Bare:
         self._max_new_tokens = timbre.settings.model.max_new_tokens
 
     def generate(self, messages: Sequence[ChatMessage]) -> Generated:
+        import torch
+
         tokenizer, clock = self._tokenizer, _Clock()
         started = time.perf_counter()
         prompt = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True)
@@ -174,6 +189,39 @@ async def throughput(timbre: Timbre, bare: Bare, worded: Sequence[Question]) -> 
         ratio=median(together / alone for _, alone, together in rates),
         same_text_share=same / (len(prompts) * REPEATS),
     )
+
+
+async def lag(timbre: Timbre, worded: Sequence[Question]) -> Lag:
+    """Answers ASKERS questions at once while a task of the same event loop ticks."""
+    idle = await _lateness_ms(asyncio.sleep(IDLE_S))
+    found: list[float] = []
+    for _ in range(REPEATS):
+        found += await _lateness_ms(asyncio.gather(*map(timbre.engine.answer, worded[:ASKERS])))
+    found.sort()
+    return Lag(
+        askers=ASKERS,
+        repeats=REPEATS,
+        p50_ms=quantile(found, 0.5),
+        p99_ms=quantile(found, 0.99),
+        max_ms=found[-1],
+        idle_p99_ms=quantile(sorted(idle), 0.99),
+    )
+
+
+async def _lateness_ms(work: Awaitable[object]) -> list[float]:
+    """Of each tick until the work is done."""
+    found: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(TICK_S)
+            found.append((time.perf_counter() - before - TICK_S) * 1000)
+
+    ticking = asyncio.create_task(tick())
+    await work
+    ticking.cancel()
+    return found
 
 
 def _medians(rows: Sequence[Sequence[float]]) -> list[float]:

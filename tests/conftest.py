@@ -16,6 +16,9 @@ from knowledge.settings import IndexSettings
 from tests import services
 from tests.databases import PostgresDatabases
 from tests.fakes import HashingEmbedder
+from training.inference import SPIN_COUNT
+
+os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # before any test imports torch
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SHARED = Path(__file__).parent.parent.parent / "shared"
