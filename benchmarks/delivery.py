@@ -43,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=EVENTS, metavar="N", help="of burst and shuffled")
     parser.add_argument("--kills", type=int, default=KILLS, metavar="N")
     parser.add_argument("--away", type=float, default=AWAY_S, metavar="SECONDS", help="how long the platform is away")
+    parser.add_argument("--folder", type=Path, metavar="PATH", help="keep there what the processes write, their logs too")
     options = parser.parse_args(arguments)
     for platform in options.platform:
         for part in options.part:
-            with tempfile.TemporaryDirectory() as folder:
-                found = asyncio.run(_run(part, options)(platform, Path(folder)))
+            with tempfile.TemporaryDirectory() as temporary:
+                found = asyncio.run(_run(part, options)(platform, options.folder or Path(temporary)))
             write(platform, part, asdict(found))
             show(platform, part, asdict(found))
 
@@ -78,8 +79,14 @@ def show(platform: str, part: str, found: Mapping[str, Any]) -> None:
     table = Table(title=f"{platform}: {part}", show_header=False)
     for name, value in {**found["account"], **found}.items():
         if name != "account":
-            table.add_row(name, f"{value:,.3f}" if isinstance(value, float) else f"{value:,}")
+            table.add_row(name, _shown(value))
     Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else "\n".join(value)
 
 
 if __name__ == "__main__":

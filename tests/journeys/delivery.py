@@ -35,7 +35,8 @@ OVER = {"done", "sent"}
 class Account:
     """What the ledger says. Failed: commands that the platform itself reported as failed, since nobody acknowledged them.
 
-    Problems: what the product sent and the platform does not allow. Load: the machine's, averaged over a minute, at the end.
+    Problems: what the product sent and the platform does not allow. Wrong: the questions that were lost or doubled. Load: the
+    machine's, averaged over a minute, at the end.
     """
 
     asked: int
@@ -45,6 +46,7 @@ class Account:
     failed: int
     apologies: int
     problems: int
+    wrong: Sequence[str]
     load: float
 
     @property
@@ -74,6 +76,7 @@ class Kills:
     clicks: int
     clicks_refused: int
     clicks_lost: int
+    refusals: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ async def kills(name: str, folder: Path, count: int, rng: random.Random) -> Kill
             clicks=len(town.clicked),
             clicks_refused=town.unclicked,
             clicks_lost=len(town.clicked - bot.verdicts()),
+            refusals=sorted(town.refusals),
         )
 
 
@@ -263,8 +267,14 @@ def account(town: Town) -> Account:
         failed=sum(asked.has_failed for asked in ledger),
         apologies=sum(asked.is_apologetic for asked in ledger),
         problems=len(town.problems),
+        wrong=[f"{question.kind} {town.looked_at(question)}" for question in town.questions if _is_wrong(town, question)],
         load=os.getloadavg()[0],
     )
+
+
+def _is_wrong(town: Town, question: Question) -> bool:
+    asked = town.looked_at(question)
+    return asked.is_lost or asked.is_doubled
 
 
 async def _prepared(folder: Path) -> Path:

@@ -16,11 +16,11 @@ from tests.journeys.towns import TOWNS
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 EVENTS = int(os.environ.get("EVENTS", "100"))
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "3"))
 BURST_S = 2.0
 AWAY_S = 3.0
 AWAY_QUESTIONS = 20
-LOOKED_AT_S = 10.0
+LOOKED_AT_S = 5.0
 
 
 @pytest.fixture(scope="module")

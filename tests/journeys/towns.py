@@ -30,7 +30,7 @@ from tests.journeys.bot_process import CITIES, closing_time, question_about
 PEOPLE, CHANNELS = 100, 8
 APOLOGY = "Sorry for the late answer"
 HELPFUL = "Helpful"
-THANKED_WITHIN_S = 20.0
+THANKS, THANKED_WITHIN_S = "Thank you", 20.0
 KINDS = ("mention", "mention", "direct", "command")
 """How people ask, in turn."""
 
@@ -101,9 +101,10 @@ class Town(ABC):
     def __init__(self) -> None:
         self.questions: list[Question] = []
         self.clicked: set[tuple[str, str]] = set()
-        """(exchange, person) of the clicks that were acknowledged."""
+        """(exchange, person) of the clicks that were acknowledged; on Discord, which knows "thinking", with a thank-you."""
         self.unclicked = 0
-        """How many clicks came to nothing that the person could see."""
+        """How many clicks came to nothing that the person could see, or to one of the refusals."""
+        self.refusals: set[str] = set()
         self._waiting: set[asyncio.Task[None]] = set()
 
     @abstractmethod
@@ -427,10 +428,12 @@ class DiscordTown(Town):
             question.acknowledged_at = time.time()
 
     async def _thanked(self, used: discord_people.Used) -> bool:
-        """Whether the person saw what came of it. "Thinking" says nothing yet, and is all they see of a process that dies."""
+        """ "Thinking" says nothing yet, and is all that the person sees of a process that dies."""
         with suppress(TimeoutError):
             await used.outcome(THANKED_WITHIN_S)
-        return bool(used.messages)
+        if used.messages and THANKS not in used.text:
+            self.refusals.add(used.text)
+        return THANKS in used.text
 
     async def _acknowledged(self, used: discord_people.Used) -> bool:
         """Whether the product responded in time."""

@@ -41,10 +41,10 @@ class WordServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.generations += 1
-        asked = await request.json()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
         with suppress(ConnectionError):  # whoever asked was killed
+            asked = await request.json()
+            await response.prepare(request)
             for word in words_of(asked["messages"][-1]["content"]):
                 await asyncio.sleep(self._seconds_per_word)
                 await response.write(f"data: {json.dumps(_chunk(word))}\n\n".encode())
