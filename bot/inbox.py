@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)  # how long the messages of a process that died wait for another
 MAX_ATTEMPTS = 3
+MAX_CLAIMS = 10  # a process may die for other reasons than the message that it works on, but not that often
 RETRY_AFTER = timedelta(seconds=2)
 PLATFORM_PAUSE = timedelta(seconds=5)  # an absence of the platform is no fault of the message
 
@@ -76,6 +77,9 @@ class Inbox:
         return claimed is not None
 
     async def _answer(self, claimed: ClaimedMessage) -> None:
+        if claimed.attempt > MAX_CLAIMS:
+            await self._give_up_on(claimed, "it was taken up again and again, and the process died each time")
+            return
         try:
             async with kept(LEASE, partial(self._store.renew_message, claimed)):
                 responded = await self._respond(claimed.message, claimed.attempt)
@@ -96,12 +100,16 @@ class Inbox:
         await self._finish(claimed, responded.deliveries, responded.exchange)
 
     async def _failed(self, claimed: ClaimedMessage) -> None:
-        fault = uuid4().hex[:8]
-        logger.exception("Message %s could not be answered, attempt %d, fault %s", claimed.message.key, claimed.attempt, fault)
+        logger.exception("Message %s could not be answered, attempt %d", claimed.message.key, claimed.attempt)
         if claimed.attempt < MAX_ATTEMPTS:
             await asyncio.to_thread(self._release, claimed, datetime.now(UTC) + RETRY_AFTER * claimed.attempt, claimed.attempt)
         else:
-            await self._finish(claimed, await self._give_up(claimed.message, fault), state="dead")
+            await self._give_up_on(claimed, "the faults above")
+
+    async def _give_up_on(self, claimed: ClaimedMessage, reason: str) -> None:
+        fault = uuid4().hex[:8]
+        logger.error("Message %s is given up, fault %s: %s", claimed.message.key, fault, reason)
+        await self._finish(claimed, await self._give_up(claimed.message, fault), state="dead")
 
     async def _finish(
         self, claimed: ClaimedMessage, deliveries: Sequence[Delivery], exchange: Exchange | None = None, state: str = "done"

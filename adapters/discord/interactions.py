@@ -1,5 +1,6 @@
 """What people do with commands, menus, buttons and forms. All of it works on messages from before a restart."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -127,14 +128,20 @@ class Interactions:
         await answering.choose(commands.choices(await self._front_desk.complete(person, words), before))
 
     async def _ask(self, answering: Answering, interaction: discord.Interaction, data: Any) -> None:
-        """The answer comes as a delivery, in place of the sign that it is being made."""
+        """The answer comes as a delivery, in place of the sign that it is being made.
+
+        That sign is given right before the question is stored: later, the answer would find nothing to take the place of;
+        earlier, a process that dies in between would leave it standing for nothing.
+        """
+        asking = asyncio.ensure_future(self._who_and_where(interaction))
+        await asyncio.wait({asking}, timeout=self._patience_s)
         await answering.defer()
-        problem = await self._careful(self._received(interaction, data))
+        problem = await self._careful(self._received(interaction, data, asking))
         if problem:
             await answering.show(problem)
 
-    async def _received(self, interaction: discord.Interaction, data: Any) -> Response:
-        person, place = await self._who_and_where(interaction)
+    async def _received(self, interaction: discord.Interaction, data: Any, asking: Awaitable[tuple[Person, Place]]) -> Response:
+        person, place = await asking
         message = IncomingMessage(
             place=place,
             id=str(interaction.id),

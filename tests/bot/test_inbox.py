@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.errors import DeliveryRefused, PlatformUnavailable
-from bot.inbox import MAX_ATTEMPTS, Inbox, Responded
+from bot.inbox import MAX_ATTEMPTS, MAX_CLAIMS, Inbox, Responded
 from bot.messages import Addressed, Delivery, DeliveryKey, IncomingMessage, Person, PersonId, Place, Reply, ReplyKind
 from bot.outbox import Outbox, pause_s
 from bot.storage.database import Database
@@ -164,3 +164,15 @@ async def test_what_is_due_when_it_ends_is_still_sent(database: Database) -> Non
     await running
 
     assert [delivery.key for delivery in post.platform.deliveries] == ["a"]
+
+
+async def test_a_message_with_which_the_process_dies_again_and_again_is_given_up(database: Database) -> None:
+    post = Post(database)
+    post.store.put_message(message("1"), datetime.now(UTC), datetime.now(UTC))
+    for _ in range(MAX_CLAIMS):
+        assert post.store.claim_message("dead", datetime.now(UTC), timedelta(seconds=-1))
+
+    async with post.working():
+        texts = await post.sent(1)
+
+    assert (texts, post.attempts) == (["Sorry."], [])
