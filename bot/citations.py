@@ -52,7 +52,9 @@ def quoted(citation: Citation) -> str:
         lines = [line for line in lines if line not in fences] or [""]
     elif fences and lines[-1] == fences[-1]:
         lines = [*lines, ""]
-    return "\n".join(f"> {line}" for line in [*lines[:-1], f"{lines[-1]} [{citation.number}]".lstrip()])
+    mark = f"[{citation.number}]"
+    last = f"{lines[-1]} {mark}" if lines[-1] else mark
+    return "\n".join(f"> {line}" for line in [*lines[:-1], last])
 
 
 def page_name(citation: Citation) -> str:
