@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused
 from bot.front_desk import FrontDesk
-from bot.health import serve_health
 from bot.inbox import Inbox
 from bot.outbox import Outbox
 from bot.ports import ChatPlatform
@@ -47,6 +46,8 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with AsyncExitStack() as stack:
             if self.settings.health_port:
+                from bot.health import serve_health  # its aiohttp comes with a platform's packages
+
                 address = (self.settings.health_host, self.settings.health_port)
                 await stack.enter_async_context(serve_health(*address, self.readiness))
             await self.front_desk.resume()
