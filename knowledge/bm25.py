@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 K1, B = 1.2, 0.75  # Lucene's and Weaviate's defaults
 SCORE_DIGITS = 5  # scores are compared rounded, so that float noise never decides between equals
+MAX_GRAMS = 32  # different ones that a query searches for; no answer came out worse, and a long question costs a server half
 
 
 def idf(size: int, frequency: int) -> float:
     """The weight of a term that `frequency` of `size` chunks hold."""
     return math.log(1 + (size - frequency + 0.5) / (frequency + 0.5))
+
+
+def rarest(terms: Sequence[str], frequencies: Mapping[str, int], limit: int) -> list[str]:
+    """The terms, in their order and repeated as they are, but for those that are commoner than `limit` others."""
+    distinct = sorted(set(terms), key=lambda term: (frequencies[term], term))
+    kept = set(distinct[:limit])
+    return [term for term in terms if term in kept]
 
 
 @dataclass(frozen=True)

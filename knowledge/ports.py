@@ -115,7 +115,8 @@ class ChunkIndex(Protocol):
     """Finds chunks by terms and vectors. A cache: everything in it can be made again from the catalogue.
 
     BM25 is Lucene's: `ln(1 + (N - n + .5) / (n + .5)) * tf / (tf + k1 * (1 - b + b * length / average))`, k1 1.2, b .75,
-    over the whole generation, whoever asks. A search sees exactly one generation and whole documents only.
+    over the whole generation, whoever asks. Of a query's grams the bm25.MAX_GRAMS count that the fewest chunks hold. A search
+    sees exactly one generation and whole documents only.
     Every method but `close` raises IndexAway when the index cannot be reached. Safe for threads.
     """
 

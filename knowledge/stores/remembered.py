@@ -43,17 +43,23 @@ class Remembered:
             known.update(statistics.frequencies(session, self.generation, field, new))
         return FieldStatistics(self.size, self._total_terms[field], known)
 
+    def estimates(self, session: Session, field: Field, terms: Sequence[str]) -> dict[str, int]:
+        """How many chunks hold each of these terms, as of this change or another that the session sees. Remembers nothing."""
+        known = self._frequencies[field]
+        new = statistics.frequencies(session, self.generation, field, [term for term in terms if term not in known])
+        return {term: known.get(term, 0) for term in terms} | new
+
 
 class Memory:
     """Remembers the generation that was asked for last."""
 
     def __init__(self, rows: IndexRows) -> None:
         self._rows = rows
-        self._last: Remembered | None = None
+        self.last: Remembered | None = None
 
     def of(self, session: Session, generation: GenerationId, change: int) -> Remembered:
         """What is remembered of the generation, whose last change the session sees; nothing yet after a change."""
-        last = self._last
+        last = self.last
         if last is None or (last.generation, last.change) != (generation, change):
-            last = self._last = Remembered(self._rows, generation, change, statistics.totals(session, generation))
+            last = self.last = Remembered(self._rows, generation, change, statistics.totals(session, generation))
         return last

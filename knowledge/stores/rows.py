@@ -119,14 +119,14 @@ class IndexRows:
         return found
 
     def terms(
-        self, session: Session, generation: GenerationId, field: Field, chunks: Sequence[ChunkId]
-    ) -> dict[ChunkId, list[str]]:
-        """The stems or the grams of those of the chunks that the generation holds."""
-        text = IndexEntryRow.stems if field == "stems" else IndexEntryRow.grams
-        found: dict[ChunkId, list[str]] = {}
+        self, session: Session, generation: GenerationId, chunks: Sequence[ChunkId]
+    ) -> dict[ChunkId, dict[Field, list[str]]]:
+        """The stems and the grams of those of the chunks that the generation holds."""
+        columns = (IndexEntryRow.chunk_id, IndexEntryRow.stems, IndexEntryRow.grams)
+        found: dict[ChunkId, dict[Field, list[str]]] = {}
         for part in in_slices(chunks):
-            rows = session.exec(select(IndexEntryRow.chunk_id, text).where(*_of_chunks(generation, part))).all()
-            found |= {ChunkId(chunk): terms.split() for chunk, terms in rows}
+            rows = session.exec(select(*columns).where(*_of_chunks(generation, part))).all()
+            found |= {ChunkId(chunk): {"stems": stems.split(), "grams": grams.split()} for chunk, stems, grams in rows}
         return found
 
     def last_change(self, session: Session, generation: GenerationId) -> int:

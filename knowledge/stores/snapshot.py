@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.bm25 import SCORE_DIGITS
+from knowledge.bm25 import MAX_GRAMS, SCORE_DIGITS, rarest
 from knowledge.documents import Audience, ChunkId, DocumentId
 from knowledge.ports import Floats, GenerationId, Hit, IndexEntry, IndexQuery, Legs
 from knowledge.stores.postings import Bm25, Mask, Numbers, Postings, Sizes, Vocabulary
@@ -112,12 +112,13 @@ class Snapshot:
     def search(self, query: IndexQuery) -> Legs:
         allowed = self._allowed(query.audience)
         dense = np.concatenate([self._settled.vectors @ query.vector, self._recent.vectors @ query.vector])
+        grams = rarest(query.grams, self._grams.document_frequencies(query.grams), MAX_GRAMS)
         return Legs(
             self.generation,
             len(self),
-            dict(zip(query.counted, self._stems.document_frequencies(query.counted), strict=True)),
+            self._stems.document_frequencies(query.counted),
             self._best(self._stems.scores(query.stems), allowed, query.limit, above=0.0) if query.stems else [],
-            self._best(self._grams.scores(query.grams), allowed, query.limit, above=0.0) if query.grams else [],
+            self._best(self._grams.scores(grams), allowed, query.limit, above=0.0) if grams else [],
             self._best(dense, allowed, query.limit),
         )
 

@@ -25,7 +25,7 @@ from weaviate.collections import CollectionAsync
 from weaviate.exceptions import WeaviateInsertManyAllFailedError, WeaviateQueryError
 from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
 
-from knowledge.bm25 import SCORE_DIGITS
+from knowledge.bm25 import MAX_GRAMS, SCORE_DIGITS, rarest
 from knowledge.documents import ChunkId, DocumentId
 from knowledge.errors import IndexAway, IndexUnavailable, NothingIndexed
 from knowledge.ports import Database, Floats, GenerationId, Hit, IndexEntry, IndexQuery, Legs
@@ -51,6 +51,7 @@ WATCH_PAUSE_S = 1.0  # between two looks whether the server still lives while it
 PAGE = 500  # objects read at a time
 
 Scores = Mapping[ChunkId, float]
+_Terms = Mapping[ChunkId, Mapping[Field, Sequence[str]]]
 _Ask = Callable[..., search_get_pb2.SearchRequest]
 _Collection = CollectionAsync[Any, Any]
 
@@ -152,9 +153,10 @@ class WeaviateIndex:
     def search(self, query: IndexQuery) -> Legs:
         limit = query.limit + TIE_SLACK
         widest = DRIFT_FACTOR * limit
+        asked = self._guessed(query)
         for remaining in reversed(range(SEARCHES)):
             try:
-                found = self._connection.run(partial(self._ask, query, limit))
+                found = self._connection.run(partial(self._ask, asked, limit))
             except _Swapped:
                 self._last_live = None
                 continue
@@ -166,11 +168,14 @@ class WeaviateIndex:
                 if state.is_behind:
                     raise IndexAway(self._url, "it is being brought up to date")
                 known = self._memory.of(session, found.generation, state.last_change)
+                guessed, asked = asked, _narrowed(query, known.statistics(session, "grams", query.grams).frequencies)
+                if remaining and asked.grams != guessed.grams:
+                    continue  # the guess was wrong, as it may be after a change
                 audiences = known.audiences(session, list(found.chunks))
                 if remaining and audiences.keys() != found.chunks:
                     continue  # a document was being replaced
                 readable = {chunk for chunk, audience in audiences.items() if audience & query.audience}
-                corrected = self._corrected(session, query, found.only(readable), known)
+                corrected = self._corrected(session, asked, found.only(readable), known)
                 if remaining and limit < widest and _may_lack(found, corrected, limit, query.limit):
                     limit = widest
                     continue
@@ -185,6 +190,14 @@ class WeaviateIndex:
 
     # Rows and hits to legs
 
+    def _guessed(self, query: IndexQuery) -> IndexQuery:
+        """The query as it is probably narrowed: exactly known is that only once the server has named its generation."""
+        last = self._memory.last
+        if last is None or len(set(query.grams)) <= MAX_GRAMS:
+            return query
+        with self._database.reading() as session:
+            return _narrowed(query, last.estimates(session, "grams", query.grams))
+
     def _replace_rows(
         self, generation: GenerationId, documents: Mapping[DocumentId, Sequence[IndexEntry]], is_behind: bool
     ) -> None:
@@ -197,22 +210,25 @@ class WeaviateIndex:
 
     def _corrected(self, session: Session, query: IndexQuery, found: _Found, known: Remembered) -> _Found:
         """The same hits, with lexical scores made here where the server's drift."""
-        stems = self._scores(session, known, "stems", query.stems, found.stems)
-        grams = self._scores(session, known, "grams", query.grams, found.grams)
+        sampled = self._rows.terms(session, known.generation, list({*_sample(found.stems), *_sample(found.grams)}))
+        stems = self._scores(session, known, "stems", query.stems, found.stems, sampled)
+        grams = self._scores(session, known, "grams", query.grams, found.grams, sampled)
         return replace(found, stems=stems, grams=grams)
 
-    def _scores(self, session: Session, known: Remembered, field: Field, asked: Sequence[str], server: Scores) -> Scores:
+    def _scores(
+        self, session: Session, known: Remembered, field: Field, asked: Sequence[str], server: Scores, sampled: _Terms
+    ) -> Scores:
         if not server:
             return server
         exact = known.statistics(session, field, asked)
 
-        def right(chunks: Sequence[ChunkId]) -> dict[ChunkId, float]:
-            terms = self._rows.terms(session, known.generation, field, chunks)
-            return dict(zip(chunks, exact.scores(asked, (terms[chunk] for chunk in chunks)), strict=True))
+        def right(chunks: Sequence[ChunkId], terms: _Terms) -> dict[ChunkId, float]:
+            return dict(zip(chunks, exact.scores(asked, (terms[chunk][field] for chunk in chunks)), strict=True))
 
+        if _drift(server, right(_sample(server), sampled)) <= MAX_DRIFT:
+            return server
         chunks = list(server)
-        sample = right([*chunks[:SAMPLED], *chunks[SAMPLED:][-1:]])
-        return server if _drift(server, sample) <= MAX_DRIFT else right(chunks)
+        return right(chunks, self._rows.terms(session, known.generation, chunks))
 
     # Work on the server
 
@@ -333,6 +349,10 @@ class WeaviateIndex:
         return GenerationId(int(number)) if number.isdecimal() else None
 
 
+def _narrowed(query: IndexQuery, frequencies: Mapping[str, int]) -> IndexQuery:
+    return replace(query, grams=rarest(query.grams, frequencies, MAX_GRAMS))
+
+
 def _searches(
     client: WeaviateAsyncClient, collection: str, query: IndexQuery, limit: int
 ) -> tuple[Awaitable[Scores], Awaitable[Scores], Awaitable[Scores]]:
@@ -440,6 +460,12 @@ def _outdated(document: DocumentId, entries: Sequence[IndexEntry]) -> Any:
     if not entries:
         return of_document
     return of_document & Filter.by_property("chunk").less_than(min(int(entry.chunk_id) for entry in entries))
+
+
+def _sample(server: Scores) -> list[ChunkId]:
+    """The hits whose scores are worked out again: the best ones and the last."""
+    chunks = list(server)
+    return [*chunks[:SAMPLED], *chunks[SAMPLED:][-1:]]
 
 
 def _drift(server: Scores, right: Scores) -> float:

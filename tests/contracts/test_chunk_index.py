@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bot.storage.database import Database
+from knowledge.bm25 import MAX_GRAMS
 from knowledge.documents import ChunkId, DocumentId
 from knowledge.errors import NothingIndexed
 from knowledge.ports import ChunkIndex, GenerationId, Hit, IndexEntry, IndexQuery
@@ -291,6 +292,17 @@ def test_terms_that_no_chunk_holds_find_nothing(index: ChunkIndex) -> None:
     legs = index.search(query("submarine", "_sub"))
 
     assert (legs.stems, legs.grams) == ([], [])
+
+
+def test_only_the_rarest_grams_of_a_long_question_count(index: ChunkIndex) -> None:
+    rare = [f"r{number}" for number in range(MAX_GRAMS)]
+    fill(index, entry(1, grams="common"), entry(2, grams="common"), *(entry(3 + i, grams=gram) for i, gram in enumerate(rare)))
+
+    short, long = index.search(query("", "common r0")), index.search(query("", " ".join(["common", *rare])))
+
+    assert ids(short.grams) == [3, 1, 2]
+    assert sorted(ids(long.grams)) == list(range(3, 3 + MAX_GRAMS))
+    assert index.search(query("", " ".join([*rare, "common"]))).grams == long.grams
 
 
 def test_stems_and_grams_are_separate_fields(index: ChunkIndex) -> None:
