@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="leave the other parts out")
     parser.add_argument("--events", type=int, default=EVENTS, metavar="N", help="of burst and shuffled")
     parser.add_argument("--kills", type=int, default=KILLS, metavar="N")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="another one kills at other moments")
     parser.add_argument("--away", type=float, default=AWAY_S, metavar="SECONDS", help="how long the platform is away")
     parser.add_argument("--folder", type=Path, metavar="PATH", help="keep there what the processes write, their logs too")
     options = parser.parse_args(arguments)
@@ -57,8 +58,8 @@ def _run(part: str, options: argparse.Namespace) -> Run:
     """The part as the options want it."""
     runs: dict[str, Run] = {
         "burst": lambda name, folder: delivery.burst(name, folder, options.events, BURST_S),
-        "kills": lambda name, folder: delivery.kills(name, folder, options.kills, random.Random(SEED)),
-        "shuffled": lambda name, folder: delivery.shuffled(name, folder, options.events, random.Random(SEED)),
+        "kills": lambda name, folder: delivery.kills(name, folder, options.kills, random.Random(options.seed)),
+        "shuffled": lambda name, folder: delivery.shuffled(name, folder, options.events, random.Random(options.seed)),
         "outage": lambda name, folder: delivery.outage(name, folder, AWAY_QUESTIONS, options.away),
         "lag": lambda name, folder: delivery.lag(name, folder, LAG_S),
     }

@@ -379,7 +379,7 @@ class DiscordTown(Town):
         return len(ids)
 
     def looked_at(self, question: Question) -> Asked:
-        messages = self._used[question.number].messages if question.kind == "command" else self._public_answers(question)
+        messages = self._private_answers(question) if question.kind == "command" else self._public_answers(question)
         answers = [_answer(message) for message in messages]
         return Asked(
             key=f"discord:{self._guild.id}:{question.channel}:{question.id}",
@@ -448,6 +448,13 @@ class DiscordTown(Town):
         assert entry
         found = [self._discord.world.messages[answer.message_id] for answer in entry.answers]
         return [message for message in found if question.kind != "direct" or message.replied_to == question.id]
+
+    def _private_answers(self, question: Question) -> list[discord_world.Message]:
+        """In place, or as a direct message about the city: nobody asks about it by command twice."""
+        world = self._discord.world
+        direct = [world.messages[str(id)] for id in world.dm_with(self._people[question.person].id).message_ids]
+        ours = [message for message in direct if message.author_id == world.bot.id and message.replied_to is None]
+        return [*self._used[question.number].messages, *(m for m in ours if question.city in visible_text(m))]
 
     def _replies(self, answer: Answered) -> bool:
         return self._discord.world.messages[answer.message_id].replied_to is not None
