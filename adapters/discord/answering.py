@@ -75,12 +75,13 @@ class Answering:
         except (PlatformUnavailable, DeliveryRefused) as err:
             logger.warning("A person did not see what came of interaction %s: %s", self._interaction.id, err)
 
-    async def defer(self) -> None:
-        """Tells the person to wait, unless something has been shown already."""
+    async def defer(self, notice: Notice | None = None) -> None:
+        """Tells the person to wait, in the words of the notice if any, unless something has been shown already."""
+        kind, data = (MESSAGE, render_notice(notice)[0]) if notice else (DEFERRED, {"flags": EPHEMERAL})
         async with self._turn:
             if not self._is_acknowledged:
                 try:
-                    await self._acknowledge(DEFERRED, {"flags": EPHEMERAL})
+                    await self._acknowledge(kind, data)
                 except (PlatformUnavailable, DeliveryRefused) as err:
                     logger.info("Interaction %s could not be put off: %s", self._interaction.id, err)
 

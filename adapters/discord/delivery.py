@@ -1,9 +1,11 @@
 """Sends replies to where they belong: threads, channels, direct messages, or in place of an interaction's first response."""
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,10 +85,21 @@ class Post:
         self._spots: OrderedDict[tuple[str, str], Spot] = OrderedDict()
         self._topics: OrderedDict[str, str] = OrderedDict()
         self._growing: OrderedDict[str, GrowingMessage] = OrderedDict()
+        self._first_responses: dict[str, asyncio.Event] = {}
 
     def note_topic(self, message: IncomingMessage) -> None:
         """A thread for this message will be named after what it asks."""
         _remember(self._topics, message.id, message.text)
+
+    @contextmanager
+    def first_response(self, token: str) -> Iterator[None]:
+        """Answers to the interaction wait for the end of the block, in which its first response is given."""
+        given = self._first_responses[token] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._first_responses.pop(token, None)  # an interaction that Discord repeats may have taken it out
+            given.set()
 
     async def deliver(self, delivery: Delivery, draft: str, is_retry: bool) -> Sequence[str]:
         """Raises PlatformUnavailable, DeliveryRefused."""
@@ -203,8 +216,10 @@ class Post:
         return ids if is_here else []
 
     async def _answered_in_private(self, delivery: Delivery, messages: Sequence[Payload]) -> bool:
-        """False where the interaction cannot be answered any more."""
+        """False where the interaction cannot be answered, too late or for want of a first response."""
         handle = delivery.handle
+        if given := self._first_responses.get(handle["token"]):
+            await given.wait()
         if datetime.fromisoformat(handle["until"]) <= datetime.now(UTC):
             return False
         ids = {"webhook_id": handle["application_id"], "webhook_token": handle["token"]}

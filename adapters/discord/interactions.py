@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 OUTDATED = Notice("This button is from another version of me and does nothing any more.", is_problem=True)
 IN_PRIVATE = Notice("I answer you in our direct messages.")
 NOT_SAVED = Notice("I could not save this. Please try again in a moment.", is_problem=True)
+SLOWLY = Notice("I am slow at the moment. My answer will stand here; if it does not, please ask me again.")
 NOT_NOW = Notice("Discord did not answer me. Please try again in a moment.", is_problem=True)
 
 
@@ -130,18 +131,22 @@ class Interactions:
     async def _ask(self, answering: Answering, interaction: discord.Interaction, data: Any) -> None:
         """The answer comes as a delivery, in place of the sign that it is being made.
 
-        That sign is given right before the question is stored: later, the answer would find nothing to take the place of;
-        earlier, a process that dies in between would leave it standing for nothing.
+        That sign is given once the question is stored, so that a process that dies leaves none standing for nothing. Where
+        storing takes long, words are shown that stay true if nothing follows.
         """
-        asking = asyncio.ensure_future(self._who_and_where(interaction))
-        await asyncio.wait({asking}, timeout=self._patience_s)
-        await answering.defer()
-        problem = await self._careful(self._received(interaction, data, asking))
+        with self._post.first_response(interaction.token):
+            receiving = asyncio.ensure_future(self._careful(self._received(interaction, data)))
+            await asyncio.wait({receiving}, timeout=self._patience_s)
+            if not receiving.done():
+                await answering.defer(SLOWLY)
+            problem = await receiving
+            if problem is None:
+                await answering.defer()
         if problem:
             await answering.show(problem)
 
-    async def _received(self, interaction: discord.Interaction, data: Any, asking: Awaitable[tuple[Person, Place]]) -> Response:
-        person, place = await asking
+    async def _received(self, interaction: discord.Interaction, data: Any) -> Response:
+        person, place = await self._who_and_where(interaction)
         message = IncomingMessage(
             place=place,
             id=str(interaction.id),

@@ -15,9 +15,11 @@ from adapters.discord import commands
 from bot.main import build
 from bot.settings import Settings
 from bot.sources import Sources
+from bot.storage.chat_tables import InboxRow
 from bot.storage.tables import ExchangeRow
 from knowledge.ports import Embedding
 from tests.adapters.discord import faults
+from tests.adapters.discord.call import Call
 from tests.adapters.discord.people import Person, Used
 from tests.adapters.discord.world import Message
 from tests.conftest import SAMPLES, silent
@@ -132,6 +134,21 @@ async def test_ask_is_answered_for_one_pair_of_eyes_until_it_is_shared(company: 
     assert public in ben.sees(general)
     assert f"Ada asked: {LEAVE}" in public.content and "27 days" in public.content
     assert "Share" not in labels(public)
+
+
+async def test_ask_is_kept_before_discord_hears_that_it_is_worked_on(company: Company) -> None:
+    kept = list[list[str]]()
+
+    def note(_: Call) -> bool:
+        kept.append([row.message["text"] for row in company.rows(InboxRow)])
+        return False
+
+    company.server.faults.add(faults.Slow(0), "create_interaction_response", when=note)
+    async with company.open():
+        used = await company.use(company.ada.slash(company.general, "ask", text=LEAVE))
+
+    assert kept == [[LEAVE]]
+    assert "27 days" in used.text and company.server.bot_messages(company.direct(company.ada)) == []
 
 
 async def test_what_not_all_in_the_channel_may_read_is_not_shared(company: Company) -> None:

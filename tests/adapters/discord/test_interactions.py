@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from adapters.discord.interactions import NOT_SAVED, SLOWLY
 from adapters.discord.setting_up import sync
+from bot.errors import DatabaseUnavailable
 from bot.messages import (
     Addressed,
     Choice,
@@ -15,6 +17,7 @@ from bot.messages import (
     Control,
     FieldErrors,
     Form,
+    IncomingMessage,
     Mark,
     MessageRef,
     Notice,
@@ -24,7 +27,7 @@ from bot.messages import (
 )
 from tests.adapters.discord.conftest import Acme
 from tests.adapters.discord.desks import QUICK, RecordingDesk, answer, connected, discord_settings, mention, until
-from tests.adapters.discord.faults import Refused
+from tests.adapters.discord.faults import Refused, Slow
 from tests.adapters.discord.server import DiscordServer
 
 WHY = Form(
@@ -245,6 +248,99 @@ async def test_an_answer_to_ask_that_comes_too_late_is_a_direct_message(acme: Ac
 
     [private] = acme.server.bot_messages(acme.server.world.dm_with(acme.ada.id))
     assert private.content.startswith("In the handbook.")
+
+
+async def test_ask_is_stored_before_discord_hears_of_it(acme: Acme) -> None:
+    desk = RecordingDesk()
+    heard_before = list[int | None]()
+
+    async def store(_: IncomingMessage) -> None:
+        heard_before.append(used.interaction.callback_type)
+
+    desk.on_message = store
+    async with connected(acme.server, desk, replace(QUICK, patience_s=60)):
+        await until(lambda: bool(acme.server.world.commands))
+        used = acme.ada.slash(acme.general, "ask", text="q")
+        await until(lambda: used.is_thinking)
+
+    assert heard_before == [None]
+    assert [message.text for message in desk.messages] == ["q"]
+
+
+@pytest.mark.slow
+async def test_an_answer_to_ask_that_is_quicker_than_the_sign_to_wait_comes_after_it(acme: Acme) -> None:
+    desk = RecordingDesk()
+    sending = list[asyncio.Task[object]]()
+
+    async def answer_at_once(message: IncomingMessage) -> None:
+        delivery = answer(message, to=message.author.id, handle=message.handle)
+        sending.append(asyncio.create_task(platform.deliver(delivery)))
+
+    desk.on_message = answer_at_once
+    async with connected(acme.server, desk) as platform:
+        await until(lambda: bool(acme.server.world.commands))
+        acme.server.faults.add(Slow(0.05), "create_interaction_response")
+        used = await acme.ada.slash(acme.general, "ask", text="q").outcome()
+        await asyncio.gather(*sending)
+
+    assert (used.text, used.is_ephemeral) == ("In the handbook.", True)
+    assert acme.server.bot_messages(acme.server.world.dm_with(acme.ada.id)) == []
+
+
+@pytest.mark.parametrize("patience_s", (60, 0.01))
+async def test_who_asks_in_vain_is_told_also_after_waiting(acme: Acme, patience_s: float) -> None:
+    desk = RecordingDesk()
+    may_fail = asyncio.Event()
+
+    async def fail(_: IncomingMessage) -> None:
+        await asyncio.wait_for(may_fail.wait(), 5)
+        raise DatabaseUnavailable("the database", "locked")
+
+    desk.on_message = fail
+    async with connected(acme.server, desk, replace(QUICK, patience_s=patience_s)):
+        await until(lambda: bool(acme.server.world.commands))
+        used = acme.ada.slash(acme.general, "ask", text="q")
+        if patience_s < 1:
+            await until(lambda: used.text == SLOWLY.text)
+        may_fail.set()
+        await until(lambda: NOT_SAVED.text in used.text)
+
+    assert used.is_ephemeral and len(used.messages) == 1
+
+
+async def test_what_is_said_while_storing_takes_long_makes_way_for_the_answer(acme: Acme) -> None:
+    desk = RecordingDesk()
+    may_store = asyncio.Event()
+
+    async def store(_: IncomingMessage) -> None:
+        await asyncio.wait_for(may_store.wait(), 5)
+
+    desk.on_message = store
+    async with connected(acme.server, desk, replace(QUICK, patience_s=0.01)) as platform:
+        await until(lambda: bool(acme.server.world.commands))
+        used = acme.ada.slash(acme.general, "ask", text="q")
+        await until(lambda: used.text == SLOWLY.text)
+        may_store.set()
+        await until(lambda: bool(desk.messages))
+        [message] = desk.messages
+        await platform.deliver(answer(message, to=message.author.id, handle=message.handle))
+
+    assert (used.text, used.is_ephemeral) == ("In the handbook.", True)
+
+
+async def test_an_answer_to_ask_of_which_discord_never_heard_is_a_direct_message(acme: Acme) -> None:
+    desk = RecordingDesk()
+    async with connected(acme.server, desk) as platform:
+        await until(lambda: bool(acme.server.world.commands))
+        acme.server.faults.add(Refused(10062), "create_interaction_response")  # as after a kill between storing and telling
+        used = acme.ada.slash(acme.general, "ask", text="q")
+        await until(lambda: bool(desk.messages))
+        [message] = desk.messages
+        await platform.deliver(answer(message, to=message.author.id, handle=message.handle))
+
+    [private] = acme.server.bot_messages(acme.server.world.dm_with(acme.ada.id))
+    assert private.content.startswith("In the handbook.")
+    assert used.interaction.callback_type is None
 
 
 async def test_entries_of_the_message_menu_flag_and_capture(acme: Acme) -> None:
