@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
+unexport PYTHONDONTWRITEBYTECODE  # images set it; then each of the many processes of the tests compiles torch and all else anew
+
 .PHONY: help setup demo services services-stop test check format fuzz faults benchmarks clean
 
 help:  ## this list
