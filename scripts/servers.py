@@ -5,6 +5,7 @@ Used by `make services` and by the tests, which start private ones to kill. Stan
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ START_TIMEOUT_S = 120.0  # Weaviate takes 8 to 13 s, most of it an election, and
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.1
 LOG_TAIL_LINES = 15
+NEVER_GIVEN_PORTS = range(20_000, 32_768)  # Linux gives those above to whoever asks for any
 
 DATABASE = "timbre"
 POSTGRES_USER = "timbre"
@@ -49,14 +52,9 @@ def is_free(port: int) -> bool:
 
 
 def any_free_ports(count: int) -> list[int]:
-    """Different ports that nothing listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Different ports that nothing listens on, and that the system gives to nobody by itself before they are used."""
+    free = filter(is_free, random.SystemRandom().sample(NEVER_GIVEN_PORTS, len(NEVER_GIVEN_PORTS)))
+    return list(islice(free, count))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from bot.storage import postgres as backend
 from bot.storage.database import Database, newest_revision
 from bot.storage.exchanges import ExchangeStore
 from bot.storage.tables import AuditRow, FeedbackRow
-from scripts.servers import any_free_ports
 from tests.databases import PostgresDatabases
 from tests.knowledge.library import Library
 from tests.servers import private_postgres
@@ -55,7 +54,7 @@ def changed(url: str, **parts: object) -> str:
     ("parts", "sentence"),
     [
         ({"host": "no-such-host.invalid"}, "its host is unknown"),
-        ({"port": any_free_ports(1)[0]}, "nothing listens at that host and port"),
+        ({"port": 1}, "nothing listens at that host and port"),
         ({"password": PASSWORD}, "user or password is wrong"),
         ({"username": "nobody", "password": PASSWORD}, "user or password is wrong"),
         ({"password": ""}, "user or password is wrong"),

@@ -4,7 +4,6 @@ from."""
 import asyncio
 import os
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -13,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 import aiohttp
+
+from scripts.servers import any_free_ports
 
 ROOT = Path(__file__).parents[2]
 CITIES = (
@@ -49,7 +50,7 @@ class BotProcess:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.home = folder / "home"
         self.log = folder / "serve.log"
-        self._port = _free_port()
+        (self._port,) = any_free_ports(1)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMBRE_")}
         own = {"TIMBRE_HOME": str(self.home), "TIMBRE_CHAT__HEALTH_PORT": str(self._port), "TIMBRE_LOG_LEVEL": "INFO"}
         self._environment = {**inherited, **own, **settings}
@@ -129,9 +130,3 @@ class BotProcess:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -1,13 +1,12 @@
 """Installation in many workspaces: Slack's flow over our database, and events answered with each workspace's own token."""
 
-import socket
-
 import aiohttp
 import pytest
 from slack_sdk.oauth.installation_store.models.installation import Installation
 
 from adapters.slack.installations import Installations, States
 from bot.storage.database import Database
+from scripts.servers import any_free_ports
 from tests.adapters.slack.running import Desk, connected
 from tests.adapters.slack.server import SlackServer
 
@@ -65,7 +64,7 @@ async def test_two_workspaces_install_the_app_and_are_answered_with_their_own_to
     desk = Desk()
     first, second = slack.installation("T1"), slack.install("T2", "Other")
     ana, tom = slack.add_person("Ana"), slack.add_person("Tom", team="T2")
-    changes = {"http_port": _free_port(), "client_id": "1.1", "client_secret": "client-secret", "bot_token": ""}
+    changes = {"http_port": any_free_ports(1)[0], "client_id": "1.1", "client_secret": "client-secret", "bot_token": ""}
     async with connected(slack, database, desk, **changes) as platform:
         base = f"http://127.0.0.1:{platform.http_port}/slack"
         for team, user in (("T1", ana), ("T2", tom)):
@@ -99,9 +98,3 @@ async def _install(slack: SlackServer, base: str, team: str, user: str) -> int:
         query, headers = {"code": code, "state": state}, {"Cookie": cookie}
         async with browser.get(f"{base}/oauth_redirect", params=query, headers=headers) as done:
             return done.status
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import cast
@@ -18,6 +17,7 @@ from adapters.slack.watchdog import Watch
 from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.storage.database import Database
+from scripts.servers import any_free_ports
 from tests.adapters.slack.faults import rate_limited, unavailable
 from tests.adapters.slack.http_events import Forgery, sign
 from tests.adapters.slack.office import Office
@@ -192,7 +192,7 @@ async def test_reactions_are_safe_before_they_are_acknowledged(office: Office, d
 
 
 async def test_events_come_over_http(office: Office, database: Database, desk: Desk) -> None:
-    async with connected(office.slack, database, desk, http_port=_free_port()) as platform:
+    async with connected(office.slack, database, desk, http_port=any_free_ports(1)[0]) as platform:
         carrier = office.slack.deliver_over_http(f"http://127.0.0.1:{platform.http_port}/slack/events")
         is_verified = await carrier.verify_url()
         desk.refusals = [DatabaseUnavailable("db", "it is away")]
@@ -205,7 +205,7 @@ async def test_events_come_over_http(office: Office, database: Database, desk: D
 
 @pytest.mark.parametrize("forgery", ["wrong_signature", "no_signature", "old", "no_number", "no_timestamp"])
 async def test_forged_requests_are_turned_away(office: Office, database: Database, desk: Desk, forgery: Forgery) -> None:
-    async with connected(office.slack, database, desk, http_port=_free_port()) as platform:
+    async with connected(office.slack, database, desk, http_port=any_free_ports(1)[0]) as platform:
         carrier = office.slack.deliver_over_http(f"http://127.0.0.1:{platform.http_port}/slack/events")
         status, _ = await carrier.post(json.dumps({"type": "event_callback"}), "application/json", forgery=forgery)
 
@@ -213,7 +213,7 @@ async def test_forged_requests_are_turned_away(office: Office, database: Databas
 
 
 async def test_a_request_is_taken_once(office: Office, database: Database, desk: Desk) -> None:
-    async with connected(office.slack, database, desk, http_port=_free_port()) as platform:
+    async with connected(office.slack, database, desk, http_port=any_free_ports(1)[0]) as platform:
         carrier = office.slack.deliver_over_http(f"http://127.0.0.1:{platform.http_port}/slack/events")
         body = json.dumps({"type": "url_verification", "challenge": "c"})
         headers = carrier.signed_headers(body) | {"Content-Type": "application/json"}
@@ -237,7 +237,7 @@ def test_a_replay_is_known_for_ten_minutes() -> None:
 
 
 async def test_a_port_that_is_taken_is_told(office: Office, database: Database, desk: Desk) -> None:
-    async with connected(office.slack, database, desk, http_port=_free_port()) as platform:
+    async with connected(office.slack, database, desk, http_port=any_free_ports(1)[0]) as platform:
         second = SlackPlatform(slack_settings(office.slack, http_port=platform.http_port), database, cast(FrontDesk, desk))
         with pytest.raises(PlatformUnavailable, match="cannot be used"):
             await second.run()
@@ -265,12 +265,6 @@ def test_the_watch_changes_a_socket_that_says_nothing(monkeypatch: pytest.Monkey
 
     assert [second for second, look in enumerate(looks) if look == "refresh"] == [10, 20]
     assert watch.look(34.0, True) == ""
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def _until(holds: Callable[[], bool]) -> None:
