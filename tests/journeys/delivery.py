@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.evaluation import quantile
+from bot.settings import ModelSettings
 from tests.journeys.bot_process import ROOT, BotProcess, write_documents
-from tests.journeys.towns import TOWNS, Asked, Question, Town
+from tests.journeys.towns import PEOPLE, TOWNS, Asked, Question, Town
 from tests.journeys.word_server import WordServer
 
 LOOK_EVERY_S = 0.05
@@ -112,8 +113,10 @@ class Lag:
 
 
 @asynccontextmanager
-async def serving(name: str, folder: Path, settings: dict[str, str]) -> AsyncIterator[tuple[Town, BotProcess]]:
-    """A platform, and the product with its documents, running and connected."""
+async def serving(
+    name: str, folder: Path, settings: dict[str, str], greeted: int = PEOPLE
+) -> AsyncIterator[tuple[Town, BotProcess]]:
+    """A platform, and the product with its documents, running, connected and known to the first `greeted` people."""
     prepared = await _prepared(folder)
     own = folder / f"{name}-{time.monotonic_ns()}"
     shutil.copytree(prepared, own)
@@ -121,7 +124,7 @@ async def serving(name: str, folder: Path, settings: dict[str, str]) -> AsyncIte
         bot = BotProcess(own, town.environment() | settings)
         try:
             await bot.start()
-            await town.settle()
+            await town.settle(greeted)
             yield town, bot
         finally:
             await bot.abandon()
@@ -188,7 +191,7 @@ async def kills(name: str, folder: Path, count: int, rng: random.Random) -> Kill
 
 async def shuffled(name: str, folder: Path, events: int, rng: random.Random) -> Shuffled:
     """Every event arrives one to four times, in no order."""
-    async with serving(name, folder, WITHOUT_MODEL) as (town, bot):
+    async with serving(name, folder, WITHOUT_MODEL, greeted=0) as (town, bot):
         arrived = await town.shuffled(events, 4, rng)
         await answered(town, bot)
         return Shuffled(account(town), arrived)
@@ -196,7 +199,7 @@ async def shuffled(name: str, folder: Path, events: int, rng: random.Random) -> 
 
 async def outage(name: str, folder: Path, events: int, away_s: float) -> Outage:
     """First the platform is away while people ask, then the process is down while they do."""
-    async with serving(name, folder, WITHOUT_MODEL) as (town, bot):
+    async with serving(name, folder, WITHOUT_MODEL, greeted=events + DOWN_QUESTIONS) as (town, bot):
         await town.go_away()
         for _ in range(events):
             await town.ask(("mention", "direct"))
@@ -214,10 +217,11 @@ async def outage(name: str, folder: Path, events: int, away_s: float) -> Outage:
         return Outage(account(town), away_s, answered_s, len(missed), apologies)
 
 
-async def lag(name: str, folder: Path, seconds: float) -> Lag:
+async def lag(name: str, folder: Path, seconds: float, max_new_tokens: int = ModelSettings().max_new_tokens) -> Lag:
     """/healthz while nothing happens, then while the built-in model words answers for ASKERS people at once."""
-    settings = {"TIMBRE_ANSWER__WORDING": "model", "TIMBRE_CHAT__WORKERS": str(ASKERS)}
-    async with serving(name, folder, settings) as (town, bot):
+    wording = {"TIMBRE_ANSWER__WORDING": "model", "TIMBRE_MODEL__MAX_NEW_TOKENS": str(max_new_tokens)}
+    settings = {**wording, "TIMBRE_CHAT__WORKERS": str(ASKERS)}
+    async with serving(name, folder, settings, greeted=0) as (town, bot):
         await town.ask(("mention",))
         await answered(town, bot)  # loads the model
         idle = await _probe(bot, min(seconds, 20.0))

@@ -126,8 +126,8 @@ class Town(ABC):
     async def come_back(self) -> None: ...
 
     @abstractmethod
-    async def settle(self) -> None:
-        """Waits until commands can be used, which the product registers."""
+    async def settle(self, greeted: int) -> None:
+        """Waits until commands can be used, which the product registers, and it knows the first `greeted` people."""
 
     @abstractmethod
     def drops_undelivered(self) -> None:
@@ -217,8 +217,8 @@ class SlackTown(Town):
     async def come_back(self) -> None:
         await self._slack.start_listening()
 
-    async def settle(self) -> None:
-        """Slack's commands stand in the manifest."""
+    async def settle(self, greeted: int) -> None:
+        """Slack's commands stand in the manifest, and it lists all direct conversations."""
 
     def drops_undelivered(self) -> None:
         self._slack.deliveries.patience = Patience(retries_s=(), keeps_for_s=0)
@@ -355,10 +355,10 @@ class DiscordTown(Town):
     async def come_back(self) -> None:
         await self._discord.start_listening()
 
-    async def settle(self) -> None:
-        """Everybody says hello as well: Discord lists no direct conversations, so one that begins unheard is never found."""
+    async def settle(self, greeted: int) -> None:
+        """They say hello: Discord lists no direct conversations, so one that begins unheard is never found."""
         await self._discord.wait_until(lambda: bool(self._discord.world.commands), 60.0, "the product's commands")
-        hellos = [person.dm("Hello!") for person in self._people]
+        hellos = [person.dm("Hello!") for person in self._people[:greeted]]
         ledger = self._discord.service.ledger
         await self._discord.wait_until(
             lambda: all((entry := ledger.entry(id)) and any(map(self._replies, entry.answers)) for id in hellos), 120.0, "hellos"
