@@ -33,9 +33,9 @@ services:  ## Weaviate and Postgres for the integration tests; a second call cha
 services-stop:  ## ends what `make services` started; the data stays
 	@$(PYTHON) -m scripts.services stop
 
-test: $(READY)  ## the whole test suite; with CI=true the services are started first and must be there
+test: $(READY)  ## the whole test suite, in two processes; with CI=true the services are started first and must be there
 	@if [ "$$CI" = true ]; then $(MAKE) --no-print-directory services; fi
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## format, lint, types, import rules, containers, documentation
 	$(BIN)/ruff format --check .
