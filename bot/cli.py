@@ -193,10 +193,10 @@ def _search_batch(timbre: Any, path: Path, groups: frozenset[str], k: int) -> No
 @app.command()
 def chat(audience: AudienceOption = None) -> None:
     """Talk to the documents. /help inside shows how to rate, correct and look behind an answer."""
-    from bot.main import open_console
+    from bot.main import build_console
 
     async def talk(timbre: Any) -> None:
-        await open_console(timbre, _audience(timbre, audience), _user())
+        await build_console(timbre, _audience(timbre, audience), getpass.getuser()).run()
 
     _run(_settings(), talk)
 

@@ -19,7 +19,6 @@ from bot.engine import failure
 from bot.errors import BotError, CommandRejected
 from bot.escalations import Escalations
 from bot.home import HomePages
-from bot.inbox import Inbox
 from bot.long_work import Say
 from bot.memory import PlatformMemory
 from bot.messages import (
@@ -56,13 +55,14 @@ logger = logging.getLogger(__name__)
 CURSOR_EVERY = timedelta(seconds=30)  # of messages that need no answer: what is fetched again is harmless
 ONE_CLICK_S = 10  # two clicks on a suggestion within that time are one
 T = TypeVar("T")
+TakeIn = Callable[[IncomingMessage, datetime | None], Awaitable[object]]
+"""(message, when it may be answered; None: at once). On return it is safe. Raises DatabaseUnavailable."""
 
 
 @dataclass(frozen=True)
 class Services:
     """What the front desk hands things on to."""
 
-    inbox: Inbox
     intake: IntakeStore
     exchanges: ExchangeStore
     roles: RoleBook
@@ -78,10 +78,11 @@ class Services:
 
 
 class FrontDesk:
-    """One method for each kind of thing that people do. Only `receive` and `catch_up` raise."""
+    """One method for each kind of thing that people do. Only `receive` and `catch_up` raise. `take_in` gets the messages."""
 
-    def __init__(self, services: Services, max_late: timedelta) -> None:
+    def __init__(self, services: Services, take_in: TakeIn, max_late: timedelta) -> None:
         self._services = services
+        self._take_in = take_in
         self._memory = PlatformMemory(services.intake)
         self._catch_up = CatchUp(services.intake, services.roles, self.receive, self._concerns_us, services.put, max_late)
         self._caught_up: set[str] = set()
@@ -90,7 +91,7 @@ class FrontDesk:
     async def receive(self, message: IncomingMessage) -> None:
         """Takes a message in: on return it is safe, and the platform may be told so. Raises DatabaseUnavailable."""
         if await self._concerns_us(message):
-            await self._services.inbox.put(message, await self._available_at(message))
+            await self._take_in(message, await self._available_at(message))
         else:
             await self._seen(message)
 
@@ -198,7 +199,7 @@ class FrontDesk:
             case Control.SHOW_REST:
                 return await services.sharing.show_rest(person, ExchangeId(subject))
             case Control.ASK:
-                await services.inbox.put(_asked(click))
+                await self._take_in(_asked(click), None)
                 return None
             case Control.CAPTURE:
                 return await self._capture_reply(person, subject)

@@ -1,13 +1,15 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from bot.at_once import AtOnce
 from bot.commands import Commands
 from bot.engine import AnswerEngine
 from bot.errors import CommandRejected, DatabaseUnavailable, SettingsInvalid
@@ -19,9 +21,9 @@ from bot.inbox import Inbox
 from bot.knowledge_parts import Knowledge
 from bot.language_model import identity_of, open_language_model
 from bot.memory import PlatformMemory
-from bot.messages import PersonId, Place, Viewers
+from bot.messages import Delivery, PersonId, Place, Viewers
 from bot.outbox import Outbox
-from bot.people import RoleBook
+from bot.people import OperatorsRoleBook, RoleBook
 from bot.ports import ChatPlatform, LanguageModel
 from bot.responding import Responder
 from bot.review import ReviewQueue
@@ -36,6 +38,7 @@ from bot.storage.exchanges import ExchangeStore
 from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
 from bot.storage.review import ReviewStore
+from bot.streaming import Drafts
 from bot.verdicts import Verdicts, emoji_verdicts
 from bot.visibility import visibility
 from bot.voice import Voice, read_voice
@@ -56,6 +59,9 @@ from knowledge.stores.rows import IndexRows
 from knowledge.terms import TERMS_VERSION
 
 if TYPE_CHECKING:
+    from rich.console import Console as Screen
+
+    from adapters.console.connection import ConsolePlatform
     from bot.doctor import Finding
 
 NO_PLATFORM = (
@@ -219,17 +225,53 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
 
     Raises SettingsInvalid when there is no platform.
     """
-    settings, database, exchanges, feedback = timbre.settings, timbre.database, timbre.exchanges, timbre.feedback
+    settings, database = timbre.settings, timbre.database
     platforms: dict[str, ChatPlatform] = {}
-    names = partial(_name_of, platforms)
     max_late = timedelta(hours=settings.chat.max_late_h)
-    intake, channels = IntakeStore(database), ChannelStore(database)
+    intake = IntakeStore(database)
     roles = RoleBook(PeopleStore(database), settings.chat.first_admin)
     outbox = Outbox(intake, platforms, max_late)
+    responder, services = _services(timbre, platforms, roles, intake, outbox.put)
+    inbox = Inbox(intake, responder.respond, responder.give_up, outbox.wake, settings.chat.workers)
+    front_desk = FrontDesk(services, inbox.put, max_late)
+    platforms |= (open_platforms or _open_platforms)(settings, database, front_desk)
+    if not platforms:
+        raise SettingsInvalid(NO_PLATFORM)
+    return Server(platforms, inbox, outbox, front_desk, settings.chat, notify)
+
+
+def build_console(timbre: Timbre, audience: Audience, name: str, screen: "Screen | None" = None) -> "ConsolePlatform":
+    """The interactive chat of the account `name`, who reads what is for `audience`. `screen` stands in for standard output."""
+    from adapters.console.connection import ConsolePlatform
+    from adapters.console.inbound import seat_of
+
+    settings, platforms, seat = timbre.settings, dict[str, ChatPlatform](), seat_of(name, uuid4().hex[:12])
+    roles = OperatorsRoleBook(PeopleStore(timbre.database), settings.chat.first_admin, seat.person.id, audience)
+    at_once = AtOnce(timbre.exchanges, platforms)
+    responder, services = _services(timbre, platforms, roles, at_once, at_once.deliver, is_attended=True)
+    front_desk = FrontDesk(services, partial(at_once.answer, responder.respond), timedelta(hours=settings.chat.max_late_h))
+    platform = ConsolePlatform(front_desk, seat, at_once.exchange, screen)
+    platforms[platform.name] = platform
+    return platform
+
+
+def _services(
+    timbre: Timbre,
+    platforms: Mapping[str, ChatPlatform],
+    roles: RoleBook,
+    drafts: Drafts,
+    put: Callable[[Delivery], Awaitable[None]],
+    *,
+    is_attended: bool = False,
+) -> tuple[Responder, Services]:
+    """What answers people on these platforms, and does what they ask for. `put` sends what is said to them."""
+    settings, database, exchanges, feedback = timbre.settings, timbre.database, timbre.exchanges, timbre.feedback
+    names = partial(_name_of, platforms)
+    intake, channels = IntakeStore(database), ChannelStore(database)
     may_see = visibility(roles.is_staff, intake.is_posted)
-    review = ReviewQueue(ReviewStore(database), exchanges, feedback, outbox.put, names)
+    review = ReviewQueue(ReviewStore(database), exchanges, feedback, put, names)
     escalations = Escalations(
-        EscalationStore(database), feedback, may_see, roles.is_staff, intake.is_posted, roles.staff, outbox.put, names
+        EscalationStore(database), feedback, may_see, roles.is_staff, intake.is_posted, roles.staff, put, names
     )
     status = partial(read_status, timbre.knowledge, exchanges, partial(_readiness, platforms), intake.counts)
     homes = HomePages(
@@ -245,7 +287,7 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
     responder = Responder(
         timbre.engine,
         exchanges,
-        intake,
+        drafts,
         roles,
         channels,
         platforms,
@@ -253,11 +295,10 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
         settings.answer.ask_whom,
         does_word=timbre.language_model is not None,
         is_escalated=escalations.is_open_in,
+        is_attended=is_attended,
     )
-    inbox = Inbox(intake, responder.respond, responder.give_up, outbox.wake, settings.chat.workers)
     emoji = emoji_verdicts(settings.chat.helpful_emoji, settings.chat.not_helpful_emoji)
     services = Services(
-        inbox=inbox,
         intake=intake,
         exchanges=exchanges,
         roles=roles,
@@ -265,17 +306,13 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
         verdicts=Verdicts(feedback, review, roles.is_staff, may_see, emoji),
         review=review,
         escalations=escalations,
-        sharing=Sharing(timbre.engine, exchanges, roles, partial(_viewers_of, platforms), outbox.put),
-        commands=Commands(roles, channels, timbre.knowledge, status, homes.mine, homes.queue, names, outbox.put),
+        sharing=Sharing(timbre.engine, exchanges, roles, partial(_viewers_of, platforms), put),
+        commands=Commands(roles, channels, timbre.knowledge, status, homes.mine, homes.queue, names, put),
         homes=homes,
         platforms=platforms,
-        put=outbox.put,
+        put=put,
     )
-    front_desk = FrontDesk(services, max_late)
-    platforms |= (open_platforms or _open_platforms)(settings, database, front_desk)
-    if not platforms:
-        raise SettingsInvalid(NO_PLATFORM)
-    return Server(platforms, inbox, outbox, front_desk, settings.chat, notify)
+    return responder, services
 
 
 def _open_platforms(settings: Settings, database: Database, front_desk: FrontDesk) -> dict[str, ChatPlatform]:
@@ -346,13 +383,6 @@ async def _viewers_of(platforms: Mapping[str, ChatPlatform], place: Place) -> Vi
 def _readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
     """For each platform, whether messages reach us."""
     return {name: platform.is_connected for name, platform in platforms.items()}
-
-
-async def open_console(timbre: Timbre, audience: Audience, person: str) -> None:
-    """The interactive chat, until the person leaves."""
-    from adapters.console.connection import Console
-
-    await Console(timbre.engine, timbre.feedback, audience, person).talk()
 
 
 def _standard_answers(database: Database, ingestion: Ingestion) -> AddStandardAnswer:

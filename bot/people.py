@@ -192,6 +192,28 @@ class RoleBook:
         return name
 
 
+class OperatorsRoleBook(RoleBook):
+    """The role book where whoever runs Timbre acts: the operator may do everything, and reads what `audience` says.
+
+    Of everybody else it says what their own grants and groups say.
+    """
+
+    def __init__(self, store: "PeopleStore", first_admin: str, operator: PersonId, audience: Audience) -> None:
+        super().__init__(store, first_admin)
+        self._operator = operator
+        self._audience = audience
+
+    def role_of(self, person: Person) -> Role | None:
+        return Role.ADMIN if person.id == self._operator else super().role_of(person)
+
+    def may_manage(self, admin: Person, other: PersonId) -> bool:
+        return admin.id == self._operator or super().may_manage(admin, other)
+
+    def groups_of_each(self, people: Collection[PersonId]) -> Mapping[PersonId, Audience]:
+        found = super().groups_of_each(people)
+        return {person: self._audience if person == self._operator else groups for person, groups in found.items()}
+
+
 def _group(text: str) -> str:
     labels = normalise_audience([text])
     if not labels:

@@ -70,7 +70,7 @@ class ChatPlatform(Protocol):
         """Whether messages of people reach us at this moment."""
 
     async def run(self) -> None:
-        """Connects, and hands over what arrives until it is cancelled; connections that end are made again.
+        """Connects, and hands over what arrives until it is cancelled or no more can come; lost connections are made again.
 
         Raises PlatformUnavailable when a new start is needed, DeliveryRefused when the tokens are no good.
         """

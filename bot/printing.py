@@ -75,9 +75,14 @@ def tell(sentence: str) -> None:
 def exchange_view(exchange: Exchange) -> RenderableType:
     """The answer with its sources listed beneath it."""
     answer = exchange.answer
-    style, label = _FRAME[answer.outcome]
-    parts: list[RenderableType] = [Text(f"● {label}", style=style), _markdown(answer.text)]
+    parts: list[RenderableType] = [frame(answer.outcome), markdown(answer.text)]
     return Group(*parts, Text(), *sources_view(answer.citations), *reduced_view(exchange.is_reduced))
+
+
+def frame(outcome: Outcome) -> Text:
+    """The line above an answer, which says what kind it is."""
+    style, label = _FRAME[outcome]
+    return Text(f"● {label}", style=style)
 
 
 def reduced_view(is_reduced: bool) -> list[RenderableType]:
@@ -85,7 +90,7 @@ def reduced_view(is_reduced: bool) -> list[RenderableType]:
     return [Text(REDUCED_SEARCH, style="yellow")] if is_reduced else []
 
 
-def _markdown(text: str) -> Markdown:
+def markdown(text: str) -> Markdown:
     """Quotes hold the documents' own text, in which `<team>` is no HTML and `&amp;` no sign."""
     view = Markdown(text, hyperlinks=False)
     view.parsed = MarkdownIt().enable(["strikethrough", "table"]).disable(["html_block", "html_inline", "entity"]).parse(text)
@@ -95,7 +100,7 @@ def _markdown(text: str) -> Markdown:
 def quotes_view(exchange: Exchange) -> RenderableType:
     """Quotes and sources, for under a wording that was streamed."""
     citations = exchange.answer.citations
-    quotes = (_markdown(quoted(citation)) for citation in citations)
+    quotes = (markdown(quoted(citation)) for citation in citations)
     return Group(*quotes, Text(), *sources_view(citations), *reduced_view(exchange.is_reduced))
 
 

@@ -35,8 +35,7 @@ from bot.routing import Facts, Route, is_late, route
 from bot.settings import ChatSettings
 from bot.storage.channels import ChannelStore
 from bot.storage.exchanges import ExchangeStore
-from bot.storage.intake import IntakeStore
-from bot.streaming import Streamer
+from bot.streaming import Drafts, Streamer
 from knowledge.documents import Audience
 from knowledge.errors import KnowledgeError
 
@@ -62,13 +61,17 @@ class Sight:
 
 
 class Responder:
-    """Turns messages into what goes out. `is_escalated` tells of a conversation whether people were asked to take over."""
+    """Turns messages into what goes out. `is_escalated` tells of a conversation whether people were asked to take over.
+
+    `is_attended`: who asks runs this process, so they go on for as long as they like, and read of a fault in the answer, not in
+    the log.
+    """
 
     def __init__(
         self,
         engine: AnswerEngine,
         exchanges: ExchangeStore,
-        intake: IntakeStore,
+        drafts: Drafts,
         roles: RoleBook,
         channels: ChannelStore,
         platforms: Mapping[str, ChatPlatform],
@@ -77,10 +80,11 @@ class Responder:
         *,
         does_word: bool,
         is_escalated: Callable[[str], Awaitable[bool]],
+        is_attended: bool = False,
     ) -> None:
         self._engine = engine
         self._exchanges = exchanges
-        self._intake = intake
+        self._drafts = drafts
         self._roles = roles
         self._channels = channels
         self._platforms = platforms
@@ -88,11 +92,13 @@ class Responder:
         self._ask_whom = ask_whom
         self._does_word = does_word
         self._is_escalated = is_escalated
+        self._is_attended = is_attended
+        self._max_turns = None if is_attended else settings.max_turns
 
     async def respond(self, message: IncomingMessage, attempt: int) -> Responded:
         """What goes out for the message. Raises what cannot be said to a person now, so that it is tried again."""
         settings = await self._channel(message)
-        past = await asyncio.to_thread(self._exchanges.conversation, message.conversation, self._settings.max_turns)
+        past = await asyncio.to_thread(self._exchanges.conversation, message.conversation, self._max_turns or HISTORY)
         facts = Facts(
             role=await asyncio.to_thread(self._roles.role_of, message.author),
             settings=settings,
@@ -100,7 +106,7 @@ class Responder:
             is_escalated=await self._is_escalated(message.conversation),
             now=datetime.now(UTC),
             max_late=timedelta(hours=self._settings.max_late_h),
-            max_turns=self._settings.max_turns,
+            max_turns=self._max_turns,
         )
         match route(message, facts):
             case Route.ANSWER:
@@ -144,7 +150,7 @@ class Responder:
         sight = await self._sight(message, facts.settings, groups)
         question = _question(message, facts, sight)
         key = answer_key(message)
-        stream = Streamer(self._intake, platform, key, message)
+        stream = Streamer(self._drafts, platform, key, message)
         may_stream = self._does_word and attempt <= MAX_ATTEMPTS_STREAMED and sight.to is None
         try:
             exchange = await self._engine.compose(question, stream.show) if may_stream else await self._engine.compose(question)
@@ -152,14 +158,18 @@ class Responder:
             raise  # nothing could be committed now either
         except (BotError, KnowledgeError) as err:
             await stream.end()
-            fault = uuid4().hex[:8]
-            logger.warning("Message %s was answered with an error, fault %s: %s", message.key, fault, err)
-            reply = error_reply(failure(err), fault)
-            return Responded([self._delivery(message, key, reply, sight)])
+            return Responded([self._delivery(message, key, self._regret(message, err), sight)])
         await stream.end()
         reply = reply_of(exchange, can_share=sight.to is not None, is_late=is_late(message, facts.settings, facts.now))
         answer = replace(self._delivery(message, key, reply, sight), exchange=exchange.id)
         return Responded([answer, *await self._rest(message, exchange, groups)], exchange)
+
+    def _regret(self, message: IncomingMessage, err: Exception) -> Reply:
+        if self._is_attended:
+            return Reply(ReplyKind.ERROR, str(err))
+        fault = uuid4().hex[:8]
+        logger.warning("Message %s was answered with an error, fault %s: %s", message.key, fault, err)
+        return error_reply(failure(err), fault)
 
     async def _sight(self, message: IncomingMessage, settings: ChannelSettings, groups: Audience) -> Sight:
         """Who sees the answer: for the asker alone where it was asked so, or where people of other companies look on."""

@@ -29,6 +29,7 @@ class Facts:
     """What the decision depends on besides the message. `past` are the exchanges of its conversation, oldest first.
 
     `role` is None for people who are no members; `is_escalated`: people have been asked to take over this conversation.
+    `max_turns`: answers in one conversation, None for as many as people like.
     """
 
     role: Role | None
@@ -37,7 +38,7 @@ class Facts:
     is_escalated: bool
     now: datetime
     max_late: timedelta
-    max_turns: int
+    max_turns: int | None
 
 
 def route(message: IncomingMessage, facts: Facts) -> Route:
@@ -50,7 +51,8 @@ def route(message: IncomingMessage, facts: Facts) -> Route:
         return wanted
     if facts.now - message.sent_at > facts.max_late:
         return Route.REPORT
-    return Route.CAP if len(facts.past) >= facts.max_turns else wanted
+    is_over = facts.max_turns is not None and len(facts.past) >= facts.max_turns
+    return Route.CAP if is_over else wanted
 
 
 def is_late(message: IncomingMessage, settings: ChannelSettings, now: datetime) -> bool:

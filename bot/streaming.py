@@ -2,11 +2,20 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Protocol
 
 from bot.links import without_links
 from bot.messages import DeliveryKey, IncomingMessage
 from bot.ports import ChatPlatform, ReplyStream
-from bot.storage.intake import IntakeStore
+
+
+class Drafts(Protocol):
+    """Remembers the messages that grow, until the delivery with their key ends them. Called from threads."""
+
+    def begin_stream(self, key: DeliveryKey, platform: str, now: datetime) -> bool:
+        """Notes, before anything is shown, that an answer will grow under this key; False when one has begun before."""
+
+    def set_draft(self, key: DeliveryKey, message_id: str) -> None: ...
 
 
 class Streamer:
@@ -16,8 +25,8 @@ class Streamer:
     nobody ends.
     """
 
-    def __init__(self, intake: IntakeStore, platform: ChatPlatform, key: DeliveryKey, message: IncomingMessage) -> None:
-        self._intake = intake
+    def __init__(self, drafts: Drafts, platform: ChatPlatform, key: DeliveryKey, message: IncomingMessage) -> None:
+        self._drafts = drafts
         self._platform = platform
         self._key = key
         self._message = message
@@ -43,11 +52,11 @@ class Streamer:
 
     async def _open(self) -> ReplyStream | None:
         now = datetime.now(UTC)
-        is_first = await asyncio.to_thread(self._intake.begin_stream, self._key, self._message.place.platform, now)
+        is_first = await asyncio.to_thread(self._drafts.begin_stream, self._key, self._message.place.platform, now)
         return await self._platform.open_stream(self._key, self._message, self._posted) if is_first else None
 
     async def _posted(self, message_id: str) -> None:
-        await asyncio.to_thread(self._intake.set_draft, self._key, message_id)
+        await asyncio.to_thread(self._drafts.set_draft, self._key, message_id)
 
     def _with_waiting(self, piece: str) -> str:
         """The piece with those that came while the platform was busy."""

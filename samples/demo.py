@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from bot.conversation import Exchange, Feedback, Question, Verdict
-from bot.main import Timbre, audience_of, build, open_console
+from bot.main import Timbre, audience_of, build, build_console
 from bot.printing import console, exchange_view, notify, progress, report_view
 from bot.settings import load
 from bot.sources import Sources
@@ -44,7 +44,7 @@ async def main() -> None:
         console.print(Text(f"\nThe tour took {time.perf_counter() - started:.1f} s.", style="dim"))
         if sys.stdin.isatty() and sys.stdout.isatty():
             console.print(Rule("Your turn"))
-            await open_console(timbre, audience_of(timbre.knowledge.catalogue, None)[1], person)
+            await build_console(timbre, audience_of(timbre.knowledge.catalogue, None)[1], getpass.getuser()).run()
     finally:
         await timbre.close()
 

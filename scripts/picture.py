@@ -7,9 +7,7 @@ from pathlib import Path
 from rich.console import Console as Screen
 from rich.text import Text
 
-from adapters.console import connection
-from bot import printing
-from bot.main import audience_of, build
+from bot.main import audience_of, build, build_console
 from bot.settings import Settings
 from bot.sources import Sources
 
@@ -25,13 +23,11 @@ LINES = (
 
 async def main() -> None:
     screen = Screen(record=True, width=100, force_terminal=True, highlight=False)
-    printing.console = screen
-    connection.console = screen  # type: ignore[attr-defined]  # the name that it imported
     with tempfile.TemporaryDirectory() as home:
         timbre = build(Settings(home=Path(home)), lambda _: None)
         sources = Sources(timbre.knowledge)
         sources.ingest(sources.describe(str(ROOT / "samples" / "handbook"), "handbook", None), lambda *_: None)
-        chat = connection.Console(timbre.engine, timbre.feedback, audience_of(timbre.knowledge.catalogue, None)[1], "console:you")
+        chat = build_console(timbre, audience_of(timbre.knowledge.catalogue, None)[1], "you", screen)
         for line in LINES:
             screen.print(Text(f"\n› {line}", style="bold"))
             await chat.say(line)

@@ -9,22 +9,29 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console as Terminal
+from sqlmodel import select
 
-from adapters.console import connection
-from adapters.console.inbound import COMMANDS, Ask, Fix, Line, Quit, Rate, Show, read_line
+from adapters.console.connection import ConsolePlatform
+from adapters.console.inbound import COMMANDS, Ask, Decide, Fix, Line, Order, Quit, Rate, Show, read_line, seat_of
 from bot import printing
 from bot.citations import answered, number
 from bot.conversation import Exchange, ExchangeId, Question, ReleaseId, Verdict
-from bot.errors import CommandRejected
-from bot.main import Timbre, build
+from bot.errors import CommandRejected, DeliveryRefused
+from bot.main import Timbre, build, build_console
+from bot.messages import Delivery, DeliveryKey, PersonId, Place, Reply, ReplyKind, direct_place
 from bot.replies import REDUCED_SEARCH
 from bot.settings import Settings
+from bot.storage.chat_tables import CursorRow, InboxRow, OutboxRow
+from bot.storage.tables import ExchangeRow
 from bot.voice import read_voice
 from knowledge.documents import EVERYONE
+from tests.adapters.discord.desks import RecordingDesk
 from tests.bot.passages import a_quote
 from tests.conftest import silent
 from tests.fakes import HashingEmbedder, ScriptedModel
 
+PAY = "# Pay bands\n\nThe pay band of engineers is seven.\n"
+PAY_QUESTION = "What is the pay band of engineers?"
 LEAVE = "# Annual leave\n\nFull-time employees get 27 days of annual leave. Dogs are welcome on Friday.\n"
 QUESTION = "How many days of annual leave do full-time employees get?"
 TRUE = "Full-time employees get 27 days of annual leave."
@@ -40,6 +47,10 @@ TRUE = "Full-time employees get 27 days of annual leave."
         ("/bad because", Rate(Verdict.NOT_HELPFUL)),
         ("/fix It is 30.", Fix("It is 30.")),
         ("/fix   It is 30.  ", Fix("It is 30.")),
+        ("/timbre status", Order("status")),
+        ("/timbre", Order("")),
+        ("/yes", Decide(True)),
+        ("/no", Decide(False)),
         ("/sources", Show("sources")),
         ("/why", Show("why")),
         ("/help", Show("help")),
@@ -74,11 +85,22 @@ def test_every_command_of_the_help_exists() -> None:
     assert [read_line(command.replace("RIGHT ANSWER", "x")) for command in COMMANDS]
 
 
+def test_the_name_of_an_account_becomes_an_id_of_three_parts() -> None:
+    seat = seat_of("Ann O: Hara", "r1")
+
+    assert (seat.person.id, seat.person.name, seat.person.workspace) == (
+        "console:local:Ann-O-Hara",
+        "Ann O: Hara",
+        "console:local",
+    )
+
+
 class Conversation:
     """Types lines into the chat and returns what the terminal showed."""
 
     def __init__(self, timbre: Timbre, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
         self.timbre = timbre
+        self.audience = frozenset({EVERYONE})
         self._terminal = terminal
         self._monkeypatch = monkeypatch
 
@@ -86,11 +108,11 @@ class Conversation:
         reading, writing = os.pipe()
         with open(writing, "w") as typed:
             typed.write("".join(f"{line}\n" for line in lines))
-        chat = connection.Console(self.timbre.engine, self.timbre.feedback, frozenset({EVERYONE}), "console:ann")
+        chat = build_console(self.timbre, self.audience, "ann", Terminal(file=self._terminal, width=200, highlight=False))
         start = len(self._terminal.getvalue())
         with open(reading) as keyboard:
             self._monkeypatch.setattr(sys, "stdin", keyboard)
-            await chat.talk()
+            await chat.run()
         return " ".join(self._terminal.getvalue()[start:].split())
 
 
@@ -98,18 +120,19 @@ class Conversation:
 def indexed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, home = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("home")
     (folder / "leave.md").write_text(LEAVE)
+    (folder / "hr").mkdir()
+    (folder / "hr" / "pay.md").write_text(PAY)
     built = build(Settings.model_construct(home=home), silent, embedder=HashingEmbedder())
-    built.knowledge.ingestion.ingest("docs", str(folder), frozenset({EVERYONE}), lambda *_: None)
+    built.knowledge.ingestion.ingest("docs", str(folder / "leave.md"), frozenset({EVERYONE}), lambda *_: None)
+    built.knowledge.ingestion.ingest("hr", str(folder / "hr"), frozenset({"hr"}), lambda *_: None)
     built.database.close()
     return home
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def terminal() -> io.StringIO:
     """What the terminal shows, 200 columns wide and without colours."""
-    shown = io.StringIO()
-    monkeypatch.setattr(connection, "console", Terminal(file=shown, width=200, highlight=False))
-    return shown
+    return io.StringIO()
 
 
 @pytest.fixture
@@ -204,11 +227,101 @@ async def test_a_mistake_is_told_and_the_chat_goes_on(converse: Callable[..., Co
 
 
 async def test_an_empty_index_is_told_and_the_chat_goes_on(
-    timbre: Timbre, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    timbre: Timbre, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = await Conversation(timbre, terminal, monkeypatch).type(QUESTION, "hi")
 
     assert "timbre ingest" in shown and "Hello!" in shown
+    assert ("(error" in shown, caplog.records) == (False, [])  # whoever asks reads it here, and in no log
+
+
+async def test_only_those_groups_are_read_that_the_command_line_names(converse: Callable[..., Conversation]) -> None:
+    conversation = converse()
+
+    as_member = await conversation.type(PAY_QUESTION)
+    conversation.audience = frozenset({EVERYONE, "hr"})
+    as_hr = await conversation.type(PAY_QUESTION, "/timbre who-am-i")
+
+    assert "seven" not in as_member and "seven. [1]" in as_hr
+    assert "`" not in as_hr and "console:local:ann. Role: admin. Groups: everyone, hr." in as_hr
+
+
+async def test_a_question_leaves_nothing_in_the_boxes_of_a_server_on_the_same_database(
+    converse: Callable[..., Conversation],
+) -> None:
+    conversation = converse(TRUE)
+
+    await conversation.type(QUESTION, "/good")
+
+    with conversation.timbre.database.reading() as session:
+        assert [session.exec(select(row)).all() for row in (InboxRow, OutboxRow, CursorRow)] == [[], [], []]
+        (exchange,) = session.exec(select(ExchangeRow)).all()
+    assert exchange.wording and exchange.conversation.startswith("console:local::")
+
+
+async def test_one_run_is_one_conversation_and_the_next_is_another(converse: Callable[..., Conversation]) -> None:
+    conversation = converse()
+
+    await conversation.type(QUESTION)
+    shown = await conversation.type("And what about those", "/why")
+
+    assert "searched for: And what about those" in shown
+
+
+async def test_a_person_at_the_terminal_may_ask_for_as_long_as_they_like(
+    settings: Settings, converse: Callable[..., Conversation]
+) -> None:
+    settings.chat.max_turns = 2
+
+    shown = await converse().type(*[QUESTION] * 4)
+
+    assert shown.count(f"{TRUE} [1]") == 4
+
+
+async def test_what_stands_after_timbre_is_done_as_on_every_platform(converse: Callable[..., Conversation]) -> None:
+    shown = await converse().type(QUESTION, "/timbre status", "/timbre statsu", "/timbre mine", "/timbre queue", "/timbre here")
+
+    assert "All is well. Timbre" in shown and "console connected" in shown
+    assert "Did you mean `/timbre status`?" in shown
+    assert f"{QUESTION} answered, less than a minute ago" in shown
+    assert "Nothing waits." in shown
+    assert "That is for channels" in shown
+
+
+async def test_what_destroys_is_done_after_a_yes_and_asked_once(converse: Callable[..., Conversation]) -> None:
+    conversation = converse()
+
+    kept = await conversation.type("/timbre forget source docs", "/no", "/yes", QUESTION)
+    forgotten = await conversation.type("/timbre forget source docs", "/yes", "/yes", QUESTION)
+
+    assert "/yes Forget it /no Cancel Nothing was changed. Nothing waits for a yes or no." in kept and TRUE in kept
+    assert "Forgot docs: 1 documents. Nothing waits for a yes or no." in forgotten and TRUE not in forgotten
+
+
+async def test_what_is_for_somebody_else_is_not_shown_at_this_terminal(converse: Callable[..., Conversation]) -> None:
+    conversation = converse()
+    platform = build_console(conversation.timbre, conversation.audience, "ann")
+    bob, elsewhere = PersonId("console:local:bob"), Place("console", "local", "", "another-run")
+    reply = Reply(ReplyKind.NOTICE, "For Bob alone.")
+
+    for place, to in ((direct_place(bob), bob), (elsewhere, None)):
+        with pytest.raises(DeliveryRefused):
+            await platform.deliver(Delivery(DeliveryKey("receipt"), place, reply, to=to))
+
+
+async def test_once_closed_it_takes_no_line_in(terminal: io.StringIO) -> None:
+    desk, lines = RecordingDesk(), iter(["one?", "two?", "three?"])
+
+    async def next_line() -> str | None:
+        if desk.messages:
+            await platform.close()
+        return next(lines)
+
+    screen, seat = Terminal(file=terminal), seat_of("ann", "r1")
+    platform = ConsolePlatform(desk, seat, lambda _: None, screen, next_line)  # type: ignore[arg-type]
+    await platform.run()
+
+    assert ([message.text for message in desk.messages], platform.is_connected) == (["one?"], False)
 
 
 @pytest.mark.parametrize(

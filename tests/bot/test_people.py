@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from bot.errors import CommandRejected, SettingsInvalid
 from bot.messages import Person, PersonId
-from bot.people import Membership, NotAllowed, Role, RoleBook, person_id
+from bot.people import Membership, NotAllowed, OperatorsRoleBook, Role, RoleBook, person_id
 from bot.storage.database import Database
 from bot.storage.people import PeopleStore
 from bot.storage.tables import AuditRow
@@ -248,3 +248,19 @@ def test_a_person_is_named_by_their_id_or_a_mention_of_it(text: str) -> None:
 def test_what_is_no_person_is_told_in_a_sentence(text: str) -> None:
     with pytest.raises(CommandRejected, match=r"is no person\. Mention them, or write platform:workspace:user"):
         person_id(text)
+
+
+def test_the_operator_may_everything_and_reads_what_they_chose_and_nobody_else_gains_by_it(database: Database) -> None:
+    operator, hr = PersonId("console:local:ann"), frozenset({EVERYONE, "hr"})
+    chats = RoleBook(PeopleStore(database), CAT)
+    chats.add_to_group(BOB, "legal", "console:root")
+
+    book = OperatorsRoleBook(PeopleStore(database), CAT, operator, hr)
+
+    assert book.groups_of_each([operator, ANN, BOB]) == {operator: hr, **chats.groups_of_each([ANN, BOB])}
+    assert book.groups_of(operator) == hr and chats.groups_of(operator) == {EVERYONE}
+    people = [member(person) for person in (operator, ANN, CAT)]
+    assert [book.role_of(person) for person in people] == [Role.ADMIN, Role.MEMBER, Role.ADMIN]
+    assert chats.role_of(people[0]) is Role.MEMBER
+    assert [book.may_manage(person, BOB) for person in people] == [True, True, True]
+    assert [book.may_manage(person, ELSEWHERE) for person in people] == [True, False, True]

@@ -1,13 +1,19 @@
-"""What every ChatPlatform promises, shown on each of them: Slack and Discord over real sockets, and the recording fake."""
+"""What every ChatPlatform promises, shown on each of them: Slack and Discord over real sockets, the terminal, and the fake."""
 
 import asyncio
+import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from errno import EIO
 
 import pytest
+from rich.console import Console as Screen
 
+from adapters.console.connection import ConsolePlatform
+from adapters.console.inbound import seat_of
 from adapters.slack.connection import SlackPlatform
 from bot.errors import PlatformUnavailable
 from bot.messages import (
@@ -25,6 +31,7 @@ from bot.messages import (
     Place,
     Reply,
     ReplyKind,
+    Viewers,
 )  # fmt: skip
 from bot.ports import ChatPlatform
 from bot.storage.database import Database
@@ -38,17 +45,24 @@ from tests.adapters.slack.reference import has_reference
 from tests.adapters.slack.running import slack_settings, until_connected
 from tests.fakes import RecordingPlatform
 
+EVERYBODY = Viewers(is_open=True, has_outsiders=False)
+
 
 @dataclass
 class Stage:
-    """A platform at work and the question that a person has asked it. The functions tell what people see of the bot."""
+    """A platform at work and the question that a person has asked it. The functions tell what people see of the bot.
+
+    `shown` is where it was asked, and `shown_to_others` what of it others than the asker see.
+    """
 
     platform: ChatPlatform
     question: IncomingMessage
     shown: Callable[[], Sequence[str]]
+    shown_to_others: Callable[[], Sequence[str]]
     shown_to_asker_alone: Callable[[], Sequence[str]]
     lose_next_reply: Callable[[], None]
     ask_again: Callable[[str], Awaitable[None]]
+    viewers: Viewers = EVERYBODY
 
 
 @asynccontextmanager
@@ -68,10 +82,14 @@ async def on_slack(database: Database) -> AsyncIterator[Stage]:
         async def ask_again(text: str) -> None:
             await office.ben.say(channel, f"{slack.mention} {text}")
 
+        def shown() -> list[str]:
+            return [slack.visible_text(message) for message in slack.answers(channel, ts)]
+
         yield Stage(
             platform,
             desk.messages[0],
-            lambda: [slack.visible_text(message) for message in slack.answers(channel, ts)],
+            shown,
+            shown,
             lambda: [slack.visible_text(message) for message in office.ana.ephemerals(channel)],
             lambda: slack.faults.add(faults.loses_reply(), "chat.postMessage"),
             ask_again,
@@ -104,6 +122,7 @@ async def on_discord(database: Database) -> AsyncIterator[Stage]:
                 platform,
                 desk.messages[0],
                 shown,
+                shown,
                 lambda: [message.content for message in server.bot_messages(server.world.dm_with(ada.id))],
                 lambda: server.faults.add(Dropped(after_doing=True), "create_message"),
                 ask_again,
@@ -127,14 +146,73 @@ async def on_the_fake(database: Database) -> AsyncIterator[Stage]:
         later = replace(question, id="2", text=text, sent_at=datetime.now(UTC))
         platform.missed_messages.setdefault(place, []).append(later)
 
-    yield Stage(platform, question, lambda: texts(False), lambda: texts(True), platform.lose_next_reply, ask_again)
+    def shown() -> list[str]:
+        return texts(is_private=False)
+
+    yield Stage(platform, question, shown, shown, lambda: texts(is_private=True), platform.lose_next_reply, ask_again)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
+class Paper(io.StringIO):
+    """What a terminal shows; `tears`: the next line is written, and whoever wrote it hears that it was not."""
+
+    tears = False
+
+    def tear(self) -> None:
+        self.tears = True
+
+    def flush(self) -> None:
+        if self.tears:
+            self.tears = False
+            raise OSError(EIO, "Input/output error")
+
+
+class Seated:
+    """A person at a terminal of their own."""
+
+    def __init__(self, desk: RecordingDesk, name: str) -> None:
+        self.paper = Paper()
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        screen, seat = Screen(file=self.paper, width=100, highlight=False), seat_of(name, f"run-of-{name}")
+        self.platform = ConsolePlatform(desk, seat, lambda _: None, screen, self._lines.get)  # type: ignore[arg-type]
+
+    async def type(self, line: str) -> None:
+        await self._lines.put(line)
+
+    def answers(self) -> list[str]:
+        """What was said after the greeting; the kind stands above each answer but those that were seen growing."""
+        _, greeting, said = self.paper.getvalue().rpartition("How much leave do I have?\n")
+        assert greeting
+        return [answer for answer in re.split("^● .*$", said, flags=re.M) if answer.strip()]
+
+
+@asynccontextmanager
+async def on_the_console(database: Database) -> AsyncIterator[Stage]:
+    desk = RecordingDesk()
+    ana, ben = Seated(desk, "ana"), Seated(desk, "ben")
+    running = [asyncio.create_task(seated.platform.run()) for seated in (ana, ben)]
+    await ana.type("How much leave?")
+    await until(lambda: bool(desk.messages))
+    yield Stage(
+        ana.platform,
+        desk.messages[0],
+        ana.answers,
+        ben.answers,
+        ana.answers,
+        ana.paper.tear,
+        ana.type,
+        Viewers(is_open=False, has_outsiders=False, people=frozenset({PersonId("console:local:ana")})),
+    )
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 STAGES: dict[str, Callable[[Database], AbstractAsyncContextManager[Stage]]] = {
-    "slack": on_slack, "discord": on_discord, "fake": on_the_fake,
+    "slack": on_slack, "discord": on_discord, "console": on_the_console, "fake": on_the_fake,
 }  # fmt: skip
+KEEP_WHAT_WAS_SAID = ["slack", "discord", "fake"]  # what is typed at a terminal while nobody listens is read when somebody does
 
 
 @pytest.fixture(params=list(STAGES))
@@ -183,7 +261,7 @@ async def test_a_retry_of_what_never_arrived_sends_it(stage: Stage) -> None:
 async def test_what_is_for_the_asker_is_seen_by_nobody_else(stage: Stage) -> None:
     ids = await stage.platform.deliver(answer(stage.question, "Only for you.", to=stage.question.author.id))
 
-    assert (list(ids), list(stage.shown())) == ([], [])
+    assert (list(ids), list(stage.shown_to_others())) == ([], [])
     assert any("Only for you." in text for text in stage.shown_to_asker_alone())
 
 
@@ -226,14 +304,15 @@ async def test_ornaments_never_fail(stage: Stage) -> None:
     assert name
 
 
-async def test_the_channel_of_the_question_is_one_of_its_places_and_everybody_may_see_it(stage: Stage) -> None:
+async def test_the_channel_of_the_question_is_one_of_its_places_and_it_is_known_who_sees_it(stage: Stage) -> None:
     viewers = await stage.platform.viewers(stage.question.answer_place)
     places = {(place.workspace, place.channel) for place in await stage.platform.places()}
 
-    assert viewers.is_open and not viewers.has_outsiders
+    assert viewers == stage.viewers
     assert (stage.question.place.workspace, stage.question.place.channel) in places
 
 
+@pytest.mark.parametrize("stage", KEEP_WHAT_WAS_SAID, indirect=True)
 async def test_what_was_asked_after_a_message_is_fetched(stage: Stage) -> None:
     await stage.ask_again("And in the year of entry?")
     since = stage.question.sent_at - timedelta(hours=1)

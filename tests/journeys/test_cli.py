@@ -1,13 +1,18 @@
 """The command line as people run it: the real executable, the real embedding model, a TIMBRE_HOME of its own."""
 
 import json
+import os
+import pty
+import select
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.conftest import SAMPLES
-from tests.journeys.commands import EMBEDDING, Run, refusal
+from tests.journeys.commands import EMBEDDING, TIMBRE, Run, environment, refusal
 
 LEAVE = "# Annual leave\n\nFull-time employees get 27 days of annual leave.\n\nPart-time employees get a share of it.\n"
 PAY = "# Pay\n\n## When is payday?\n\nPayday is the 26th of each month.\n"
@@ -76,6 +81,39 @@ def test_an_answer_for_people_shows_quote_and_page(timbre: Callable[..., Run]) -
 
     assert answer.status == 0
     assert "● Answer" in answer.out and "27 days" in answer.out and "[1] Annual leave" in answer.out
+
+
+def test_in_a_terminal_each_line_has_a_prompt_and_ctrl_d_leaves(company: Path) -> None:
+    ours, theirs = pty.openpty()
+    command, settings = [str(TIMBRE), "chat"], environment(company / "home", TERM="dumb")
+
+    with (
+        open(ours, "r+b", buffering=0) as terminal,
+        subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=settings) as chat,
+    ):
+        os.close(theirs)
+        greeting = read_to(terminal, "› ")
+        terminal.write(f"{QUESTION}\n".encode())
+        answer = read_to(terminal, "› ")
+        terminal.write(b"/timbre who-am-i\n")
+        who = read_to(terminal, "› ")
+        terminal.write(b"\x04")
+        end = read_to(terminal, "Bye!")
+
+    assert greeting.startswith("Ask anything about your documents.")
+    assert "27 days of annual leave. [1]" in answer and "leave.md" in answer
+    assert "Role: admin. Groups: everyone, hr." in who
+    assert (end.strip(), chat.returncode) == ("Bye!", 0)
+
+
+def read_to(terminal: IO[bytes], end: str) -> str:
+    """What the terminal shows up to and with these words; TimeoutError when they do not come."""
+    shown = b""
+    while not shown.decode(errors="ignore").endswith(end):
+        if not select.select([terminal], [], [], 60)[0]:
+            raise TimeoutError(shown)
+        shown += terminal.read(1)
+    return shown.decode()
 
 
 def test_a_file_of_questions_is_answered_line_by_line(timbre: Callable[..., Run], tmp_path: Path) -> None:
