@@ -59,7 +59,7 @@ class CatchUp:
         known = await asyncio.to_thread(self._intake.cursors, platform.name)
         count, too_old = 0, list[IncomingMessage]()
         for place in dict.fromkeys([*await platform.places(), *known]):
-            for message in await platform.missed(place, "", since):
+            for message in await platform.missed(place, since):
                 if now - message.sent_at <= self._max_late:
                     await self._receive(replace(message, is_late=True))
                     count += 1

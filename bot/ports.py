@@ -97,8 +97,8 @@ class ChatPlatform(Protocol):
     async def places(self) -> Sequence[Place]:
         """The channels and direct conversations that the bot listens to, as far as the platform tells. Raises both."""
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        """What people wrote there after the message with that id (empty: after that time), oldest first.
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
+        """What people wrote there after that time, oldest first.
 
         In its threads too, and also what addresses nobody. Raises both.
         """

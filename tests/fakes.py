@@ -142,8 +142,8 @@ class RecordingPlatform:
     async def places(self) -> Sequence[Place]:
         return list(self.missed_messages) or [Place(self.name, "T1", "C1")]
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        return [message for message in self.missed_messages.get(place, []) if message.id > after and message.sent_at > since]
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
+        return [message for message in self.missed_messages.get(place, []) if message.sent_at > since]
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         return self.has_answers

@@ -155,11 +155,9 @@ class Intake:
 
     # what was missed ---------------------------------------------------------------------------------------------------------
 
-    async def missed(
-        self, place: Place, after: str, since: datetime, gateway: discord.Client, own_id: int
-    ) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime, gateway: discord.Client, own_id: int) -> Sequence[IncomingMessage]:
         """What people said, in threads too. Raises PlatformUnavailable, Refused."""
-        first = int(after) if after else discord.utils.time_snowflake(since)
+        first = discord.utils.time_snowflake(since)
         channel = gateway.get_channel(int(place.channel))
         if not isinstance(channel, discord.abc.GuildChannel):
             here = await self._directory.whereabouts(int(place.channel), channel)

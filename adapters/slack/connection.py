@@ -156,9 +156,9 @@ class SlackPlatform:
     async def places(self) -> Sequence[Place]:
         return [place for workspace in await self._workspaces.all() for place in await self._history.places(workspace)]
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
         try:
-            return await self._history.missed(await self._workspaces.of(place.workspace), place, after, since)
+            return await self._history.missed(await self._workspaces.of(place.workspace), place, since)
         except (NotInstalled, SlackRefused) as err:
             logger.warning("What was missed in %s cannot be fetched: %s", place.channel, err)
             return []
