@@ -42,9 +42,14 @@ class Place:
     thread: str = ""
 
     @property
+    def channel_key(self) -> str:
+        """`platform:workspace:channel`: one string for the channel with all of its threads."""
+        return ":".join((self.platform, self.workspace, self.channel))
+
+    @property
     def conversation(self) -> str:
         """One string for the thread, or for the channel outside of threads."""
-        return ":".join((self.platform, self.workspace, self.channel, self.thread))
+        return f"{self.channel_key}:{self.thread}"
 
 
 def direct_place(person: PersonId) -> Place:
@@ -94,7 +99,7 @@ class IncomingMessage:
     @property
     def key(self) -> DeliveryKey:
         """Names the message, not its delivery: a mention that arrives as two events has one key."""
-        return DeliveryKey(":".join((self.place.platform, self.place.workspace, self.place.channel, self.id)))
+        return DeliveryKey(f"{self.place.channel_key}:{self.id}")
 
     @property
     def answer_place(self) -> Place:

@@ -219,13 +219,12 @@ def public_notice(message: IncomingMessage, key: str, reply: Reply) -> Delivery:
 
 
 def _question(message: IncomingMessage, facts: Facts, sight: Sight) -> Question:
-    place = message.place
     return Question(
         message.text,
         sight.audience,
         _turns(facts.past, sight.audience),
         message.author.id,
-        ":".join((place.platform, place.workspace, place.channel)),
+        message.place.channel_key,
         facts.settings.sources,
         message.conversation,
         sight.is_private,
