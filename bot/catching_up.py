@@ -44,10 +44,7 @@ class CatchUp:
         await self._note(platform, datetime.now(UTC))
 
     async def fetch(self, platform: ChatPlatform) -> int:
-        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises.
-
-        Looked at is all of that time: a cursor may stand behind what was missed, once something later has come in.
-        """
+        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises."""
         now = datetime.now(UTC)
         last = await asyncio.to_thread(self._intake.recall, platform.name, CONNECTED)
         count = await self._fetch(platform, datetime.fromisoformat(last["at"]), now) if last else 0  # nobody has missed us yet
@@ -56,7 +53,9 @@ class CatchUp:
 
     async def _fetch(self, platform: ChatPlatform, last: datetime, now: datetime) -> int:
         since = max(last - OVERLAP, now - FURTHEST)
-        known = await asyncio.to_thread(self._intake.cursors, platform.name)
+        known = await asyncio.to_thread(
+            self._intake.places, platform.name
+        )  # direct conversations too, which not all of them list
         count, too_old = 0, list[IncomingMessage]()
         for place in dict.fromkeys([*await platform.places(), *known]):
             for message in await platform.missed(place, since):

@@ -35,7 +35,6 @@ from bot.messages import (
     MessageRef,
     Notice,
     Person,
-    Place,
     Response,
     Submission,
 )
@@ -53,7 +52,6 @@ from knowledge.errors import KnowledgeError
 
 logger = logging.getLogger(__name__)
 
-CURSOR_EVERY = timedelta(seconds=30)  # of messages that need no answer: what is fetched again is harmless
 ONE_CLICK_S = 10  # two clicks on a suggestion within that time are one
 T = TypeVar("T")
 
@@ -85,14 +83,11 @@ class FrontDesk:
         self._memory = PlatformMemory(services.intake)
         self._catch_up = CatchUp(services.intake, services.roles, self.receive, self._concerns_us, services.put, max_late)
         self._caught_up: set[str] = set()
-        self._cursor_moved: dict[Place, datetime] = {}
 
     async def receive(self, message: IncomingMessage) -> None:
         """Takes a message in: on return it is safe, and the platform may be told so. Raises DatabaseUnavailable."""
         if await self._concerns_us(message):
             await self._services.inbox.put(message, await self._available_at(message))
-        else:
-            await self._seen(message)
 
     async def click(self, click: Click, say: Say) -> Response:
         """What a button does. `say` shows progress in place of the last notice."""
@@ -153,7 +148,7 @@ class FrontDesk:
     async def note(self, platform: str, is_connected: bool) -> None:
         """Whether messages reach us, to be told again and again. Raises DatabaseUnavailable.
 
-        What was written before this moment has come in or can be fetched by cursor, once the platform has caught up.
+        What was written before this moment has come in or can be fetched, once the platform has caught up.
         """
         if not is_connected:
             self._caught_up.discard(platform)
@@ -174,12 +169,6 @@ class FrontDesk:
         settings = await asyncio.to_thread(self._services.channels.get, message.place)
         waits = settings.answers is Answers.UNANSWERED
         return message.sent_at + timedelta(minutes=settings.wait_minutes) if waits else None
-
-    async def _seen(self, message: IncomingMessage) -> None:
-        now = datetime.now(UTC)
-        if now - self._cursor_moved.get(message.place, datetime.min.replace(tzinfo=UTC)) >= CURSOR_EVERY:
-            self._cursor_moved[message.place] = now
-            await asyncio.to_thread(self._services.intake.move_cursor, message.place, message.id, now)
 
     async def _click(self, click: Click, say: Say) -> Response:
         services, person, subject = self._services, click.person, click.subject

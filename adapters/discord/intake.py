@@ -1,7 +1,6 @@
 """Hands what people write and react to on to the front desk, and fetches what they wrote while nobody was listening.
 
-The messages of a channel and of its threads are committed one after the other, so that the newest one that is stored tells what
-has come in.
+The messages of a channel and of its threads are committed one after the other: what follows a question is not answered before it.
 """
 
 import asyncio

@@ -8,12 +8,15 @@ from sqlmodel import Field, SQLModel
 
 
 class InboxRow(SQLModel, table=True):
-    """A message of a person, committed before its platform was told "received". It stays when it is done: its key is known."""
+    """A message of a person, committed before its platform was told "received". It stays when it is done: its key is known.
+
+    `channel` has its platform and workspace in front, as in `ExchangeRow`.
+    """
 
     __tablename__ = "inbox"
     __table_args__ = (Index("ix_inbox_due", "state", "available_at"),)
     key: str = Field(primary_key=True)
-    platform: str
+    channel: str = Field(index=True)
     conversation: str = Field(index=True)
     message: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
@@ -54,17 +57,6 @@ class PostedMessageRow(SQLModel, table=True):
     message_id: str = Field(primary_key=True)
     thread: str
     exchange_id: str = Field(sa_column=Column(ForeignKey("exchange.id", ondelete="CASCADE"), nullable=False, index=True))
-
-
-class CursorRow(SQLModel, table=True):
-    """The newest message that was seen in a channel."""
-
-    __tablename__ = "cursor"
-    platform: str = Field(primary_key=True)
-    workspace: str = Field(primary_key=True)
-    channel: str = Field(primary_key=True)
-    message_id: str
-    seen_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class PlatformStateRow(SQLModel, table=True):

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from bot.conversation import Exchange, ExchangeId
 from bot.messages import Delivery, DeliveryKey, IncomingMessage, MessageRef, Place
-from bot.storage.chat_tables import CursorRow, InboxRow, OutboxRow, PlatformStateRow, PostedMessageRow
+from bot.storage.chat_tables import InboxRow, OutboxRow, PlatformStateRow, PostedMessageRow
 from bot.storage.database import Database
 from bot.storage.exchanges import exchange_row
 from bot.storage.times import utc
@@ -59,7 +59,7 @@ class IntakeStore:
             session.add(
                 InboxRow(
                     key=message.key,
-                    platform=message.place.platform,
+                    channel=message.place.channel_key,
                     conversation=message.conversation,
                     message=_MESSAGE.dump_python(message, mode="json"),
                     received_at=now,
@@ -67,7 +67,6 @@ class IntakeStore:
                     available_at=available_at,
                 )
             )
-            _move_cursor(session, message.place, message.id, now)
             return True
 
     def claim_message(self, owner: str, now: datetime, lease: timedelta) -> ClaimedMessage | None:
@@ -226,15 +225,12 @@ class IntakeStore:
         with self._database.reading() as session:
             return session.exec(select(InboxRow.key).where(InboxRow.conversation == conversation).limit(1)).first() is not None
 
-    def cursors(self, platform: str) -> dict[Place, str]:
-        """The newest message seen in each channel."""
+    def places(self, platform: str) -> list[Place]:
+        """The channels and direct conversations of the platform in which the bot has been asked something."""
         with self._database.reading() as session:
-            rows = session.exec(select(CursorRow).where(CursorRow.platform == platform)).all()
-            return {Place(row.platform, row.workspace, row.channel): row.message_id for row in rows}
-
-    def move_cursor(self, place: Place, message_id: str, now: datetime) -> None:
-        with self._database.writing() as session:
-            _move_cursor(session, place, message_id, now)
+            of_platform = col(InboxRow.channel).startswith(f"{platform}:", autoescape=True)
+            found = session.exec(select(InboxRow.channel).where(of_platform).distinct()).all()
+        return [Place(*channel.split(":")) for channel in found]
 
     def recall(self, platform: str, name: str) -> dict[str, Any] | None:
         """What a platform's connection has remembered under the name."""
@@ -293,15 +289,3 @@ def _posted_row(place: Place, message_id: str, exchange: ExchangeId) -> PostedMe
         platform=place.platform, workspace=place.workspace, channel=place.channel, message_id=message_id,
         thread=place.thread, exchange_id=exchange,
     )  # fmt: skip
-
-
-def _move_cursor(session: Session, place: Place, message_id: str, now: datetime) -> None:
-    """Forwards only: ids grow with time, as numbers (Discord) and as strings of one length (Slack)."""
-    row = session.get(CursorRow, (place.platform, place.workspace, place.channel))
-    if row is None:
-        row = CursorRow(
-            platform=place.platform, workspace=place.workspace, channel=place.channel, message_id=message_id, seen_at=now
-        )
-    elif (len(message_id), message_id) > (len(row.message_id), row.message_id):
-        row.message_id, row.seen_at = message_id, now
-    session.add(row)

@@ -156,11 +156,11 @@ def test_a_reply_that_is_given_up_is_counted_and_not_tried_again(store: IntakeSt
     assert store.counts() == {"inbox waiting": 0, "inbox dead": 0, "outbox waiting": 0, "outbox failed": 1}
 
 
-def test_the_cursor_of_a_channel_only_moves_forwards_also_where_ids_grow_longer(store: IntakeStore) -> None:
-    for id in ("999", "1000", "998"):
-        store.move_cursor(PLACE, id, NOW)
+def test_the_places_of_a_platform_are_those_in_which_it_was_asked_something(store: IntakeStore) -> None:
+    for place in (PLACE, replace(PLACE, thread="1.0"), replace(PLACE, channel="D1"), replace(PLACE, platform="discord")):
+        store.put_message(message(place=place), NOW, NOW)
 
-    assert store.cursors("slack") == {PLACE: "1000"}
+    assert set(store.places("slack")) == {PLACE, replace(PLACE, channel="D1")}
 
 
 def test_a_conversation_is_known_from_its_first_message(store: IntakeStore) -> None:
