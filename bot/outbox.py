@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.messages import Delivery
@@ -29,7 +28,6 @@ class Outbox:
         self._store = store
         self._platforms = platforms
         self._give_up_after = give_up_after
-        self._owner = uuid4().hex
         self._workers = Workers("outbox", SENDERS, self._take, empties=True)
         self._paused: dict[str, datetime] = {}
 
@@ -52,7 +50,7 @@ class Outbox:
 
     async def _take(self) -> bool:
         paused = self._paused_channels()
-        claimed = await asyncio.to_thread(self._store.claim_delivery, self._owner, datetime.now(UTC), LEASE, paused)
+        claimed = await asyncio.to_thread(self._store.claim_delivery, datetime.now(UTC), LEASE, paused)
         if claimed:
             await self._send(claimed)
         return claimed is not None

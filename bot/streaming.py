@@ -42,8 +42,7 @@ class Streamer:
                 await stream.append(self._with_waiting(piece))
 
     async def _open(self) -> ReplyStream | None:
-        now = datetime.now(UTC)
-        is_first = await asyncio.to_thread(self._intake.begin_stream, self._key, self._message.place.platform, now)
+        is_first = await asyncio.to_thread(self._intake.begin_stream, self._key, datetime.now(UTC))
         return await self._platform.open_stream(self._key, self._message, self._posted) if is_first else None
 
     async def _posted(self, message_id: str) -> None:

@@ -34,16 +34,13 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (Index("ix_outbox_due", "state", "available_at"), {"sqlite_autoincrement": True})
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
-    platform: str
     delivery: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     state: str  # streaming (no delivery yet), waiting, sent, failed
     available_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     attempts: int = 0
-    lease_owner: str = ""
     lease_until: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     draft: str = ""
-    message_ids: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     problem: str = Field(default="", sa_column=Column(Text, nullable=False))
 
 

@@ -127,12 +127,12 @@ class IntakeStore:
         with self._database.writing() as session:
             _put_delivery(session, delivery, now)
 
-    def begin_stream(self, key: DeliveryKey, platform: str, now: datetime) -> bool:
+    def begin_stream(self, key: DeliveryKey, now: datetime) -> bool:
         """Notes, before anything is shown, that an answer will grow under this key; False when one has begun before."""
         with self._database.writing() as session:
             if _outbox_row(session, key):
                 return False
-            session.add(OutboxRow(key=key, platform=platform, created_at=now, available_at=now, state="streaming"))
+            session.add(OutboxRow(key=key, created_at=now, available_at=now, state="streaming"))
             return True
 
     def set_draft(self, key: DeliveryKey, message_id: str) -> None:
@@ -142,7 +142,7 @@ class IntakeStore:
             row.draft = message_id
             session.add(row)
 
-    def claim_delivery(self, owner: str, now: datetime, lease: timedelta, but_channels: Sequence[str]) -> ClaimedDelivery | None:
+    def claim_delivery(self, now: datetime, lease: timedelta, but_channels: Sequence[str]) -> ClaimedDelivery | None:
         """The next reply that is due, of none of these channels; its attempts rise before the try."""
         with self._database.writing() as session:
             free = or_(col(OutboxRow.lease_until).is_(None), col(OutboxRow.lease_until) < now)
@@ -152,7 +152,7 @@ class IntakeStore:
                 if delivery.place.channel and delivery.place.channel in but_channels:
                     continue
                 row.attempts += 1
-                row.lease_owner, row.lease_until = owner, now + lease
+                row.lease_until = now + lease
                 session.add(row)
                 assert row.id is not None
                 return ClaimedDelivery(row.id, delivery, row.attempts, row.draft, utc(row.created_at))
@@ -168,8 +168,7 @@ class IntakeStore:
         """The reply is out; its messages lead to their exchange from now on."""
         with self._database.writing() as session:
             row = session.get_one(OutboxRow, claimed.id)
-            row.state, row.message_ids, row.problem = "sent", list(message_ids), ""
-            row.lease_owner, row.lease_until = "", None
+            row.state, row.problem, row.lease_until = "sent", "", None
             session.add(row)
             if claimed.delivery.exchange:
                 for message_id in message_ids:
@@ -179,7 +178,7 @@ class IntakeStore:
         """The reply is not out: tried again then, or never."""
         with self._database.writing() as session:
             row = session.get_one(OutboxRow, claimed.id)
-            row.problem, row.lease_owner, row.lease_until = problem, "", None
+            row.problem, row.lease_until = problem, None
             if retry_at is None:
                 row.state = "failed"
             else:
@@ -274,7 +273,7 @@ def _outbox_row(session: Session, key: str) -> OutboxRow | None:
 def _put_delivery(session: Session, delivery: Delivery, now: datetime, is_retry: bool = False) -> None:
     row = _outbox_row(session, delivery.key)
     if row is None:
-        row = OutboxRow(key=delivery.key, platform=delivery.place.platform, created_at=now, available_at=now, state="waiting")
+        row = OutboxRow(key=delivery.key, created_at=now, available_at=now, state="waiting")
     elif row.state == "streaming":
         row.state, row.available_at = "waiting", now
         row.attempts = int(is_retry)  # the stream of an earlier try counts as one: what it has shown is looked for

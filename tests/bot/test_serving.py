@@ -311,7 +311,7 @@ async def test_an_answer_that_is_given_up_ends_what_was_streamed_of_it(company: 
     monkeypatch.setattr(inbox, "RETRY_AFTER", timedelta(0))
     office, asked = Office(company, Broken()), message("1")
     intake = office.server.front_desk._services.intake
-    intake.begin_stream(DeliveryKey(f"answer:{asked.key}"), "fake", datetime.now(UTC))
+    intake.begin_stream(DeliveryKey(f"answer:{asked.key}"), datetime.now(UTC))
     intake.set_draft(DeliveryKey(f"answer:{asked.key}"), "what a killed process left")
 
     async with office.open():
