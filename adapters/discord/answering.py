@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import discord
 
+from adapters.controls import decode
 from adapters.discord.delivery import EXPIRED, FOLLOW_UPS, ORIGINAL, Post
-from adapters.discord.inbound import read_custom_id, typed_texts
+from adapters.discord.inbound import typed_texts
 from adapters.discord.rendering import (
     EPHEMERAL,
     Payload,
@@ -149,7 +150,7 @@ class Answering:
             return [*render_home(response.home), *(render_notice(more) if isinstance(more, Notice) else [])]
         if isinstance(response, FieldErrors):
             data: Any = self._interaction.data
-            control, subject = read_custom_id(data["custom_id"]) or (Control.CANCEL, "")
+            control, subject = decode(data["custom_id"]) or (Control.CANCEL, "")
             return render_errors(control, subject, response.errors.values(), typed_texts(data).values())
         if isinstance(response, Reply):
             return [{**message, "flags": message["flags"] | EPHEMERAL} for message in render_reply(response)]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from adapters.discord.inbound import custom_id
+from adapters.controls import encode
 from adapters.text import plain, shortened, split
 from bot.links import without_links
 from bot.messages import Button, Choice, Control, Form, Greeting, Home, Item, Link, Notice, Reply, ReplyKind, TextInput
@@ -135,7 +135,7 @@ def thread_name(question: str) -> str:
 
 def button_rows(buttons: Iterable[Button]) -> list[Payload]:
     """Rows of five; a button that would be doubled, or whose subject does not fit, is left out."""
-    unique = {custom_id(button.control, button.subject): button for button in buttons}
+    unique = {encode(button.control, button.subject): button for button in buttons}
     fitting = [_button(name, button) for name, button in unique.items() if len(name) <= MAX_CUSTOM_ID_CHARS]
     rows = [fitting[start : start + BUTTONS_IN_ROW] for start in range(0, len(fitting), BUTTONS_IN_ROW)]
     return [{"type": ACTION_ROW, "components": row} for row in rows[:MAX_ROWS]]
@@ -152,7 +152,7 @@ def render_form(form: Form) -> Payload:
     """The data of a modal; Discord has room for five fields."""
     return {
         "title": shortened(form.title, MAX_TITLE_CHARS),
-        "custom_id": custom_id(form.control, form.subject),
+        "custom_id": encode(form.control, form.subject),
         "components": [_field(field) for field in form.fields[:MAX_FIELDS]],
     }
 
