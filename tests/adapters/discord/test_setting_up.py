@@ -8,7 +8,6 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from pydantic import SecretStr
 
-from adapters.discord.rest import proxy_for
 from adapters.discord.setting_up import examine, invitation, invite_url, missing_permissions
 from adapters.discord.supervisor import LONGEST_PAUSE_S, pause_s, read_starts
 from bot.doctor import Finding
@@ -95,25 +94,3 @@ def test_sessions_are_counted_anew_after_a_day() -> None:
     assert read_starts(None, now) == (now, 0)
     assert read_starts(kept, now) == (now - timedelta(hours=23), 7)
     assert read_starts(kept, now + timedelta(hours=1)) == (now + timedelta(hours=1), 0)
-
-
-@pytest.mark.parametrize(
-    ("url", "proxy"),
-    [
-        ("https://discord.com/api/v10", "http://proxy.example:1"),
-        ("wss://gateway.discord.gg/", "http://proxy.example:1"),
-        ("http://127.0.0.1:9/api", None),
-        ("ws://localhost:9/", None),
-        ("http://[::1]:9/", None),
-        ("https://inside.example/api", None),
-    ],
-)
-def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
-    url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://proxy.example:1")
-    monkeypatch.setenv("NO_PROXY", "inside.example")
-    monkeypatch.setenv("no_proxy", "inside.example")
-
-    assert proxy_for(url) == proxy
