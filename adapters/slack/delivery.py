@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from adapters.recent import Recent
 from adapters.slack.inbound import HANDLE_LIVES, is_timestamp
-from adapters.slack.recent import Recent
 from adapters.slack.rendering import Content, Json, contents
 from adapters.slack.streaming import Streams
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb

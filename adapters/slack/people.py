@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from adapters.recent import Recent
 from adapters.slack.inbound import PLATFORM, Actor
-from adapters.slack.recent import Recent
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
 from bot.messages import Person, PersonId, Place, Viewers
