@@ -46,10 +46,10 @@ from adapters.slack.inbound import (
 from adapters.slack.interactions import Ack, Interactions
 from adapters.slack.people import People
 from adapters.slack.streaming import Streams
-from adapters.slack.tasks import Tasks
 from adapters.slack.watchdog import Socket
 from adapters.slack.web import NOT_LET_IN, SlackRefused, SlackWeb, library_logger
 from adapters.slack.workspaces import NotInstalled, OneWorkspace, Workspace, Workspaces
+from adapters.tasks import Tasks
 from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.messages import Delivery, DeliveryKey, IncomingMessage, Mark, MessageRef, PersonId, Place, Viewers
