@@ -12,6 +12,7 @@ from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused
 from bot.front_desk import FrontDesk
 from bot.inbox import Inbox
 from bot.outbox import Outbox
+from bot.pauses import growing_pause_s
 from bot.ports import ChatPlatform
 from bot.settings import ChatSettings
 
@@ -86,7 +87,7 @@ class Server:
             except Exception:  # one of the outermost loops: one platform must not stop the others
                 logger.exception("%s broke off", platform.name)
             attempt = 0 if was_up else attempt + 1
-            await asyncio.sleep(pause_s(attempt, random.random()))
+            await asyncio.sleep(growing_pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random()))
 
     async def _came_up(self, platform: ChatPlatform) -> None:
         while not platform.is_connected:
@@ -113,12 +114,6 @@ class Server:
                 with suppress(DatabaseUnavailable):  # told by whatever needs the database; a wider look back is harmless
                     await self.front_desk.note(platform.name, platform.is_connected)
             await asyncio.sleep(NOTE_EVERY_S)
-
-
-def pause_s(attempt: int, jitter: float) -> float:
-    """Seconds before a platform is started again: doubling, with up to half of it at random (jitter in 0..1)."""
-    whole: float = min(FIRST_PAUSE_S * 2 ** min(attempt, 10), LONGEST_PAUSE_S)
-    return whole * (0.5 + 0.5 * jitter)
 
 
 async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:

@@ -40,7 +40,7 @@ from bot.messages import (
     Viewers,
 )
 from bot.people import Role
-from bot.serving import Server, pause_s
+from bot.serving import Server
 from bot.settings import Settings
 from bot.sources import Sources
 from bot.storage.tables import ExchangeRow
@@ -436,11 +436,6 @@ async def test_ready_is_only_who_hears_from_every_platform() -> None:
                 seen.append((path, response.status))
 
     assert seen == [("/healthz", 200), ("/readyz", 503), ("/readyz", 200)]
-
-
-def test_pauses_before_a_new_start_grow_and_are_spread() -> None:
-    assert [pause_s(attempt, 1.0) for attempt in (0, 1, 2, 6, 100)] == [1, 2, 4, 60, 60]
-    assert pause_s(0, 0.0) == 0.5
 
 
 async def no_progress(notice: Notice) -> None:

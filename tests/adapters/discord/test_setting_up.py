@@ -9,7 +9,7 @@ from discord.http import Route
 from pydantic import SecretStr
 
 from adapters.discord.setting_up import examine, invitation, invite_url, missing_permissions
-from adapters.discord.supervisor import LONGEST_PAUSE_S, pause_s, read_starts
+from adapters.discord.supervisor import read_starts
 from bot.doctor import Finding
 from tests.adapters.discord.conftest import Acme
 from tests.adapters.discord.desks import discord_settings
@@ -80,11 +80,6 @@ def test_permissions_that_are_missing_are_named_in_words() -> None:
     assert missing_permissions(int(ORDINARY)) == []
     assert missing_permissions(int(Permission.ADMINISTRATOR)) == []
     assert missing_permissions(int(ORDINARY & ~Permission.CREATE_PUBLIC_THREADS)) == ["create public threads"]
-
-
-def test_pauses_grow_to_a_minute_and_vary() -> None:
-    assert [pause_s(failures, 1.0, 1.0) for failures in (0, 1, 2, 20)] == [1.0, 2.0, 4.0, LONGEST_PAUSE_S]
-    assert pause_s(2, 1.0, 0.0) == 2.0
 
 
 def test_sessions_are_counted_anew_after_a_day() -> None:
