@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import discord
 
 from adapters.controls import decode
-from adapters.discord.delivery import EXPIRED, FOLLOW_UPS, ORIGINAL, Post
+from adapters.discord.delivery import BAD_REQUEST, EXPIRED, FOLLOW_UPS, ORIGINAL, Post
 from adapters.discord.inbound import typed_texts
 from adapters.discord.rendering import (
     EPHEMERAL,
@@ -32,7 +32,6 @@ PATIENCE_S = 1.8  # Discord waits for three seconds, and the way there takes som
 CALLBACK = "/interactions/{webhook_id}/{webhook_token}/callback"
 MESSAGE, DEFERRED, DEFERRED_UPDATE, CHOICES, MODAL = 4, 5, 6, 8, 9
 ALREADY_ACKNOWLEDGED = 40060
-BAD_REQUEST = 400
 DONE = Notice("Done.")
 ASK_AGAIN = Notice("That took me too long, and Discord has given up on it. Please try once more.")
 FORM_READY = "This took a moment. Here is the form:"

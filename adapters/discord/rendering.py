@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from adapters.controls import encode
 from adapters.text import plain, shortened, split
 from bot.links import without_links
-from bot.messages import Button, Choice, Control, Form, Greeting, Home, Item, Link, Notice, Reply, ReplyKind, TextInput
+from bot.messages import Button, Choice, Control, Form, Greeting, Home, Link, Notice, Reply, ReplyKind, TextInput
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -79,12 +79,10 @@ def render_home(home: Home) -> list[Payload]:
         silent = [item for item in section.items if not item.buttons]
         lines = [f"### {section.title}", *(f"- {item.text}" for item in silent)]
         messages += _texts("\n".join(lines), (), EPHEMERAL)
-        messages += [message for item in section.items if item.buttons for message in _item(item)]
+        for item in section.items:
+            if item.buttons:
+                messages += _texts(item.text, item.buttons, EPHEMERAL)
     return messages
-
-
-def _item(item: Item) -> list[Payload]:
-    return _texts(item.text, item.buttons, EPHEMERAL)
 
 
 def render_greeting(greeting: Greeting) -> list[Payload]:
@@ -96,7 +94,7 @@ def render_greeting(greeting: Greeting) -> list[Payload]:
 def render_errors(control: Control, subject: str, errors: Iterable[str], texts: Iterable[str]) -> list[Payload]:
     """A form that was not accepted, for one person's eyes: what is wrong, and what they typed, which Discord has thrown away."""
     typed = [f"What you wrote:\n{_quoted(safe(text))}" for text in texts if text.strip()]
-    messages = _texts("\n\n".join(["⚠️ " + " ".join(errors)]), (), EPHEMERAL)
+    messages = _texts("⚠️ " + " ".join(errors), (), EPHEMERAL)
     messages += [_message(part, EPHEMERAL) for text in typed for part in split(text, MAX_CONTENT_CHARS)]
     messages[-1]["components"] = button_rows([Button(control, subject, TRY_AGAIN)])
     return messages

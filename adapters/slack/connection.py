@@ -34,8 +34,6 @@ from adapters.slack.inbound import (
     Stopped,
     Submitted,
     is_timestamp,
-    mentioned,
-    message_of,
     read_action,
     read_command,
     read_event,
@@ -271,7 +269,7 @@ class SlackPlatform:
             return
         event = read_event(body, workspace.user)
         if isinstance(event, Post):
-            await self._desk.receive(await self._message(workspace, event))
+            await self._desk.receive(await self._people.message(workspace, event))
         elif isinstance(event, Reaction):
             person = await self._people.person(workspace, event.actor)
             await self._desk.react(person, event.message, event.emoji, event.is_added)
@@ -281,11 +279,6 @@ class SlackPlatform:
             self._people.members_changed(workspace.id, event.channel)
         elif event:
             self._tasks.start(self._happened(workspace, event))
-
-    async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
-        author = await self._people.person(workspace, post.author)
-        names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
-        return message_of(post, author, names, workspace.user)
 
     async def _happened(self, workspace: Workspace, event: Opened | Removed) -> None:
         if isinstance(event, Opened):

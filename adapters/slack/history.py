@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from adapters.slack.inbound import PLATFORM, Post, is_timestamp, mentioned, message_of, read_post
+from adapters.slack.inbound import PLATFORM, is_timestamp, read_post
 from adapters.slack.people import People
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
@@ -41,7 +41,7 @@ class History:
         read = partial(read_post, workspace=workspace.id, bot_user=workspace.user, channel=place.channel)
         posts = {post.ts: post for message in written if (post := read(message))}
         ordered = sorted(posts.values(), key=lambda post: _seconds(post.ts))
-        return await asyncio.gather(*(self._message(workspace, post) for post in ordered))
+        return await asyncio.gather(*(self._people.message(workspace, post) for post in ordered))
 
     async def is_answered(self, workspace: Workspace, message: IncomingMessage) -> bool:
         place, author = message.answer_place, message.author.id.rpartition(":")[2]
@@ -76,11 +76,6 @@ class History:
             if err.code in ("thread_not_found", "message_not_found"):
                 return []
             raise
-
-    async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
-        author = await self._people.person(workspace, post.author)
-        names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
-        return message_of(post, author, names, workspace.user)
 
 
 def _seconds(ts: str) -> float:
