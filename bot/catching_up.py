@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.messages import Delivery, DeliveryKey, IncomingMessage, Reply, ReplyKind
+from bot.messages import Delivery, IncomingMessage, Reply, ReplyKind, direct_delivery
 from bot.people import RoleBook
 from bot.ports import ChatPlatform
 from bot.storage.intake import IntakeStore
@@ -76,8 +76,7 @@ class CatchUp:
             missed = [message for message in messages if message.author.workspace == workspace]
             reply = Reply(ReplyKind.NOTICE, report(missed))
             for admin in await asyncio.to_thread(self._roles.admins, workspace):
-                place = replace(missed[-1].place, channel="", thread="")
-                await self._put(Delivery(DeliveryKey(f"missed:{missed[-1].key}:{admin}"), place, reply, to=admin))
+                await self._put(direct_delivery(f"missed:{missed[-1].key}:{admin}", admin, reply))
 
 
 def report(messages: Sequence[IncomingMessage]) -> str:

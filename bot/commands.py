@@ -103,7 +103,7 @@ class Commands:
             if click.control is Control.CANCEL:
                 return Notice("Nothing was changed.")
             await self._require(click.person, request)
-            return await self._long_work.run(click.person, click.message.place, work, say)
+            return await self._long_work.run(click.person, work, say)
         except CommandRejected as err:
             return Notice(str(err), is_problem=True)
 
@@ -153,12 +153,12 @@ class Commands:
 
     async def _reindex(self, task: _Task) -> Notice:
         sources = [(await self._source(name)).name for name in task.request.arguments]
-        return await self._long_work.run(task.person, task.place, partial(self._reindexed, sources), task.say)
+        return await self._long_work.run(task.person, partial(self._reindexed, sources), task.say)
 
     async def _add_source(self, task: _Task) -> Notice:
         new = new_source(task.request.arguments)
         planned = await asyncio.to_thread(self._sources.describe, new.place, new.name, new.audience)
-        return await self._long_work.run(task.person, task.place, partial(self._ingested, planned), task.say)
+        return await self._long_work.run(task.person, partial(self._ingested, planned), task.say)
 
     async def _forget_source(self, task: _Task) -> Notice:
         source = await self._source(" ".join(task.request.arguments))

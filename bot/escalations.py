@@ -8,7 +8,7 @@ from bot.conversation import ExchangeId
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService
 from bot.links import without_links
-from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_place
+from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_delivery
 from bot.people import workspace_of
 from bot.replies import block_quote
 from bot.storage.escalations import Escalation, EscalationState, EscalationStore
@@ -114,7 +114,7 @@ def _call(escalation: Escalation, name: str) -> Delivery:
 def _direct_call(escalation: Escalation, name: str, staff: PersonId) -> Delivery:
     text = f"{_request(escalation, name)}\n\nIt was asked privately: please write to {without_links(name)} directly."
     reply = Reply(ReplyKind.NOTICE, text, buttons=[resolved_button(escalation)])
-    return Delivery(DeliveryKey(f"escalation:{escalation.id}:{staff}"), direct_place(staff), reply, to=staff)
+    return direct_delivery(f"escalation:{escalation.id}:{staff}", staff, reply)
 
 
 def _request(escalation: Escalation, name: str) -> str:

@@ -52,12 +52,6 @@ class Place:
         return f"{self.channel_key}:{self.thread}"
 
 
-def direct_place(person: PersonId) -> Place:
-    """The direct conversation with the person."""
-    platform, workspace, _ = person.split(":", 2)
-    return Place(platform, workspace, "")
-
-
 @dataclass(frozen=True)
 class MessageRef:
     """A message on a platform; `place.thread` is where it stands, not what hangs on it."""
@@ -198,6 +192,12 @@ class Delivery:
     answers: str = ""
     exchange: ExchangeId | None = None
     handle: Mapping[str, str] = field(default_factory=dict)
+
+
+def direct_delivery(key: str, to: PersonId, reply: Reply) -> Delivery:
+    """Of a reply that goes into the direct conversation with the person."""
+    platform, workspace, _ = to.split(":", 2)
+    return Delivery(DeliveryKey(key), Place(platform, workspace, ""), reply, to=to)
 
 
 @dataclass(frozen=True)

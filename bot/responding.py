@@ -27,6 +27,7 @@ from bot.messages import (
     Reply,
     ReplyKind,
     Viewers,
+    direct_delivery,
 )
 from bot.people import RoleBook
 from bot.ports import ChatPlatform
@@ -191,10 +192,9 @@ class Responder:
         return await self._to_admins(message, "late", REPORTED.format(hours=waited, question=message.text[:200]))
 
     async def _to_admins(self, message: IncomingMessage, kind: str, text: str) -> list[Delivery]:
-        place = replace(message.place, channel="", thread="")
         admins = await asyncio.to_thread(self._roles.admins, message.author.workspace)
         reply = Reply(ReplyKind.NOTICE, text)
-        return [Delivery(DeliveryKey(f"{kind}:{message.key}:{admin}"), place, reply, to=admin) for admin in admins]
+        return [direct_delivery(f"{kind}:{message.key}:{admin}", admin, reply) for admin in admins]
 
     def _delivery(self, message: IncomingMessage, key: DeliveryKey, reply: Reply, sight: Sight) -> Delivery:
         return Delivery(key, message.answer_place, reply, to=sight.to, answers=message.id, handle=message.handle)

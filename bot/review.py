@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bot.conversation import ExchangeId, Verdict
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService, cleaned_correction
-from bot.messages import Button, Control, Delivery, DeliveryKey, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_place
+from bot.messages import Button, Control, Delivery, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_delivery
 from bot.people import workspace_of
 from bot.replies import block_quote
 from bot.storage.exchanges import ExchangeStore
@@ -155,12 +155,7 @@ def _receipts(correction: Correction, sentences: dict[PersonId, str], answer: st
     """One to each person but who decided, and but those who are on no platform."""
     body = f"**Question**\n{block_quote(correction.question)}\n\n**Answer**\n{block_quote(answer)}"
     return [
-        Delivery(
-            key=DeliveryKey(f"receipt:{correction.id}:{person}"),
-            place=direct_place(person),
-            reply=Reply(ReplyKind.NOTICE, f"{sentence}\n\n{body}"),
-            to=person,
-        )
+        direct_delivery(f"receipt:{correction.id}:{person}", person, Reply(ReplyKind.NOTICE, f"{sentence}\n\n{body}"))
         for person, sentence in sentences.items()
         if person != correction.decided_by and person.count(":") == 2
     ]
