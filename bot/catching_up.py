@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.messages import Delivery, IncomingMessage, Reply, ReplyKind, direct_delivery
+from bot.messages import IncomingMessage, Reply, ReplyKind, direct_delivery
 from bot.people import RoleBook
-from bot.ports import ChatPlatform
+from bot.ports import ChatPlatform, Put
 from bot.storage.intake import IntakeStore
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class CatchUp:
         roles: RoleBook,
         receive: Callable[[IncomingMessage], Awaitable[None]],
         concerns_us: Callable[[IncomingMessage], Awaitable[bool]],
-        put: Callable[[Delivery], Awaitable[None]],
+        put: Put,
         max_late: timedelta,
     ) -> None:
         self._intake = intake

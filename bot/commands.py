@@ -16,8 +16,9 @@ from bot.errors import CommandRejected
 from bot.knowledge_parts import Knowledge
 from bot.listings import code, list_notice, report_lines, source_lines
 from bot.long_work import LongWork, Say, Work, say_nothing
-from bot.messages import Button, Click, Command, Control, Delivery, Notice, Person, PersonId, Place, Section
+from bot.messages import Button, Click, Command, Control, Notice, Person, PersonId, Place, Section
 from bot.people import Role, RoleBook, person_id
+from bot.ports import NameOf, Put
 from bot.sources import Planned, Sources
 from bot.spelling import right_word
 from bot.status import Status, status_text
@@ -54,8 +55,8 @@ class Commands:
         read_status: Callable[[], Status],
         mine: Callable[[Person], Awaitable[Section]],
         queue: Callable[[Person], Awaitable[Section]],
-        name_of: Callable[[PersonId], Awaitable[str]],
-        put: Callable[[Delivery], Awaitable[None]],
+        name_of: NameOf,
+        put: Put,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._roles = roles

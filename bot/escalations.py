@@ -1,7 +1,7 @@
 """Hands questions to people: support is called in the thread once, and the question stays on a list until it is resolved."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.conversation import ExchangeId
@@ -10,6 +10,7 @@ from bot.feedback import FeedbackService
 from bot.links import without_links
 from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_delivery
 from bot.people import workspace_of
+from bot.ports import NameOf, Put
 from bot.replies import block_quote
 from bot.storage.escalations import Escalation, EscalationState, EscalationStore
 from bot.visibility import MaySee
@@ -28,8 +29,8 @@ class Escalations:
         is_staff: Callable[[Person], bool],
         is_posted: Callable[[ExchangeId, Place], bool],
         staff: Callable[[str], Sequence[PersonId]],
-        put: Callable[[Delivery], Awaitable[None]],
-        name_of: Callable[[PersonId], Awaitable[str]],
+        put: Put,
+        name_of: NameOf,
     ) -> None:
         self._store = store
         self._feedback = feedback

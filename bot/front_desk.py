@@ -5,7 +5,7 @@ The same for all of them. Decides nothing itself: each kind of thing has its ser
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -27,7 +27,6 @@ from bot.messages import (
     Click,
     Command,
     Control,
-    Delivery,
     Greeting,
     Home,
     IncomingMessage,
@@ -39,7 +38,7 @@ from bot.messages import (
     Submission,
 )
 from bot.people import Role, RoleBook
-from bot.ports import ChatPlatform
+from bot.ports import ChatPlatform, Put
 from bot.questions import is_question
 from bot.review import ANSWER_FIELD, ReviewQueue, decision_buttons, proposal_form
 from bot.sharing import Sharing
@@ -72,7 +71,7 @@ class Services:
     commands: Commands
     homes: HomePages
     platforms: Mapping[str, ChatPlatform]
-    put: Callable[[Delivery], Awaitable[None]]
+    put: Put
 
 
 class FrontDesk:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from uuid import uuid4
 
 from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
-from bot.messages import Delivery, Notice, Person, Reply, ReplyKind, direct_delivery
+from bot.messages import Notice, Person, Reply, ReplyKind, direct_delivery
+from bot.ports import Put
 from knowledge.errors import KnowledgeError
 from knowledge.ingestion import Progress
 
@@ -30,7 +31,7 @@ async def say_nothing(notice: Notice) -> None:
 class LongWork:
     """Runs work; `put` sends the results that come late."""
 
-    def __init__(self, put: Callable[[Delivery], Awaitable[None]], clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, put: Put, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._put = put
         self._clock_s = clock_s
 

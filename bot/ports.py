@@ -49,6 +49,12 @@ class LanguageModel(Protocol):
         """Frees what the model holds."""
 
 
+Put = Callable[[Delivery], Awaitable[None]]
+"""Hands a reply to the outbox. Raises bot.errors.DatabaseUnavailable."""
+NameOf = Callable[[PersonId], Awaitable[str]]
+"""How people know that person; the id where that cannot be found out. Never raises."""
+
+
 class ReplyStream(Protocol):
     """An answer that people see grow. What it cannot show now is shown by the delivery that ends it: it never raises."""
 

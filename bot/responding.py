@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from bot.audiences import audience_of_viewers
 from bot.channels import ChannelSettings
 from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
 from bot.engine import AnswerEngine, failure
@@ -26,7 +25,6 @@ from bot.messages import (
     PersonId,
     Reply,
     ReplyKind,
-    Viewers,
     direct_delivery,
 )
 from bot.people import RoleBook
@@ -92,7 +90,7 @@ class Responder:
 
     async def respond(self, message: IncomingMessage, attempt: int) -> Responded:
         """What goes out for the message. Raises what cannot be said to a person now, so that it is tried again."""
-        settings = await self._channel(message)
+        settings = await asyncio.to_thread(self._channels.get, message.place)
         past = await asyncio.to_thread(self._exchanges.conversation, message.conversation, self._settings.max_turns)
         facts = Facts(
             role=await asyncio.to_thread(self._roles.role_of, message.author),
@@ -126,9 +124,6 @@ class Responder:
         sorry = error_reply(f"Sorry, I could not answer this; an admin has been told. Please ask {self._ask_whom}.", fault)
         told = f"I could not answer a question in {message.place.channel}; the log says why under {fault}."
         return [public_notice(message, answer_key(message), sorry), *await self._to_admins(message, "dead", told)]
-
-    async def _channel(self, message: IncomingMessage) -> ChannelSettings:
-        return await asyncio.to_thread(self._channels.get, message.place)
 
     async def _wait(self, message: IncomingMessage, attempt: int, facts: Facts) -> Responded:
         due = message.sent_at + timedelta(minutes=facts.settings.wait_minutes)
@@ -170,11 +165,8 @@ class Responder:
         if message.addressed is Addressed.DIRECT:
             return Sight(groups, None, True)
         viewers = await self._platforms[message.place.platform].viewers(message.place)
-        audience = await self._audience(viewers)
+        audience = await asyncio.to_thread(self._roles.audience_of, viewers)
         return Sight(audience, None, not viewers.is_open) if audience else Sight(groups, author, True)
-
-    async def _audience(self, viewers: Viewers) -> Audience:
-        return audience_of_viewers(viewers, await asyncio.to_thread(self._roles.groups_of_each, viewers.people))
 
     async def _rest(self, message: IncomingMessage, exchange: Exchange, groups: Audience) -> list[Delivery]:
         """The offer to show the asker alone what not everybody here may read, where that answers better."""

@@ -6,21 +6,19 @@ no harm, since doing it again changes nothing and no receipt is sent twice.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from bot.conversation import ExchangeId, Verdict
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService, cleaned_correction
 from bot.messages import Button, Control, Delivery, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_delivery
 from bot.people import workspace_of
+from bot.ports import NameOf, Put
 from bot.replies import block_quote
 from bot.storage.exchanges import ExchangeStore
 from bot.storage.review import Correction, CorrectionState, ReviewStore
 
 logger = logging.getLogger(__name__)
-
-Put = Callable[[Delivery], Awaitable[None]]
-NameOf = Callable[[PersonId], Awaitable[str]]
 
 ANSWER_FIELD = "answer"
 _FLAGGED = "You said that an answer was wrong. It was corrected by support; thank you."

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused
 from bot.front_desk import FrontDesk
@@ -50,7 +51,7 @@ class Server:
                 from bot.health import serve_health  # its aiohttp comes with a platform's packages
 
                 address = (self.settings.health_host, self.settings.health_port)
-                await stack.enter_async_context(serve_health(*address, self.readiness))
+                await stack.enter_async_context(serve_health(*address, partial(readiness, self.platforms)))
             await self.front_desk.resume()
             workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
             noting = asyncio.create_task(self._note_connected())
@@ -61,10 +62,6 @@ class Server:
             refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
             if len(refusals) == len(connections):
                 raise refusals[0]
-
-    def readiness(self) -> dict[str, bool]:
-        """For each platform, whether messages reach us."""
-        return {name: platform.is_connected for name, platform in self.platforms.items()}
 
     async def _supervise(self, platform: ChatPlatform) -> None:
         """Keeps one platform running; what it raises is waited out, with pauses that grow while it does not come up."""
@@ -114,6 +111,11 @@ class Server:
                 with suppress(DatabaseUnavailable):  # told by whatever needs the database; a wider look back is harmless
                     await self.front_desk.note(platform.name, platform.is_connected)
             await asyncio.sleep(NOTE_EVERY_S)
+
+
+def readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
+    """For each platform, whether messages reach us."""
+    return {name: platform.is_connected for name, platform in platforms.items()}
 
 
 async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:
