@@ -91,10 +91,10 @@ class RecordingStream:
 class RecordingPlatform:
     """A ChatPlatform that keeps what it was given to deliver, once for each key. `refusals` are raised first, in order."""
 
-    def __init__(self, name: str = "fake", viewers: Viewers | None = None) -> None:
+    def __init__(self, name: str = "fake") -> None:
         self.name = name
         self.is_connected = False
-        self.viewers_of_all = viewers or Viewers(is_open=True, has_outsiders=False)
+        self.viewers_of_all = Viewers(is_open=True, has_outsiders=False)
         self.deliveries: list[Delivery] = []
         self.drafts: list[str] = []
         self.streams: list[RecordingStream] = []
