@@ -192,7 +192,7 @@ class Commands:
     async def _here(self, task: _Task) -> Notice:
         if not task.place.channel:
             raise CommandRejected("That is for channels; give the command in one.")
-        names = [source.name for source in await self._known_sources()]
+        names = [source.name for source in await asyncio.to_thread(self._known_sources)]
         before = await asyncio.to_thread(self._channels.get, task.place)
         after = changed(before, task.request.arguments, names)
         if task.request.arguments:
@@ -256,12 +256,12 @@ class Commands:
             )
         return person
 
-    async def _known_sources(self) -> list[Source]:
+    def _known_sources(self) -> list[Source]:
         """Those that were added; approved corrections are none that could be forgotten or left out."""
-        return [source for source in await asyncio.to_thread(self._catalogue.sources) if source.name != STANDARD_ANSWERS]
+        return [source for source in self._catalogue.sources() if source.name != STANDARD_ANSWERS]
 
     async def _source(self, name: str) -> Source:
-        sources = {source.name: source for source in await self._known_sources()}
+        sources = {source.name: source for source in await asyncio.to_thread(self._known_sources)}
         return sources[right_word(name, list(sources), "source")]
 
     def _completions(self, person: Person, words: str) -> list[str]:
@@ -269,6 +269,6 @@ class Commands:
         if role is None:
             return []
         is_admin = role is Role.ADMIN
-        sources = [source.name for source in self._catalogue.sources() if source.name != STANDARD_ANSWERS] if is_admin else []
+        sources = [source.name for source in self._known_sources()] if is_admin else []
         groups = self._catalogue.groups() - {EVERYONE} if is_admin and words.lstrip().startswith("groups") else frozenset()
         return completions(words, role, sources, sorted(groups))
