@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from uuid import uuid4
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from bot import chat_cli, printing
-from bot.errors import BotError, CommandRejected, ModelUnavailable
+from bot.errors import BotError, CommandRejected, ModelUnavailable, fault_id
 from bot.printing import console, print_json
 from bot.settings import Settings, load
 from bot.terminal import operator, settings_in_force
@@ -459,7 +458,7 @@ def _is_disk_full(err: Exception) -> bool:
 
 def _record_crash() -> str:
     """Writes the traceback into TIMBRE_HOME's log and returns what to tell the person."""
-    crash = uuid4().hex[:8]
+    crash = fault_id()
     logging.getLogger(__name__).error("crash %s", crash, exc_info=True)
     try:
         path = load().home / "timbre.log"

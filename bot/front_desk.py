@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from bot.catching_up import CatchUp
 from bot.channels import Answers
 from bot.commands import Commands
 from bot.conversation import ExchangeId, Verdict
 from bot.engine import failure
-from bot.errors import BotError, CommandRejected
+from bot.errors import BotError, CommandRejected, fault_id
 from bot.escalations import Escalations
 from bot.home import HomePages
 from bot.inbox import Inbox
@@ -268,7 +267,7 @@ class FrontDesk:
             logger.warning("%s", err)
             return Notice(failure(err), is_problem=True)
         except Exception:  # the outermost loop of one action: the person gets a sentence and an id
-            fault = uuid4().hex[:8]
+            fault = fault_id()
             logger.exception("An action failed, fault %s", fault)
             return Notice(
                 f"Something went wrong on my side (fault {fault}); please try again, or tell an admin.", is_problem=True

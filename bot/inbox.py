@@ -13,7 +13,7 @@ from functools import partial
 from uuid import uuid4
 
 from bot.conversation import Exchange
-from bot.errors import PlatformUnavailable
+from bot.errors import PlatformUnavailable, fault_id
 from bot.messages import Delivery, IncomingMessage
 from bot.storage.intake import ClaimedMessage, IntakeStore
 from bot.workers import Workers, kept
@@ -107,7 +107,7 @@ class Inbox:
             await self._give_up_on(claimed, "the faults above")
 
     async def _give_up_on(self, claimed: ClaimedMessage, reason: str) -> None:
-        fault = uuid4().hex[:8]
+        fault = fault_id()
         logger.error("Message %s is given up, fault %s: %s", claimed.message.key, fault, reason)
         await self._finish(claimed, await self._give_up(claimed.message, fault), state="dead")
 

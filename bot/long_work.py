@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import uuid4
 
-from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
+from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused, PlatformUnavailable, fault_id
 from bot.messages import Notice, Person, Reply, ReplyKind, direct_delivery
 from bot.ports import Put
 from knowledge.errors import KnowledgeError
@@ -102,6 +102,6 @@ def _done(work: Work, shown: _Shown) -> Notice:
         logger.info("Long work was stopped; what it has done is kept")
         return Notice("This was stopped; what was done so far is kept.", is_problem=True)
     except Exception:  # the outermost place of one job: the person gets a sentence and an id, the log the traceback
-        fault = uuid4().hex[:8]
+        fault = fault_id()
         logger.exception("Long work failed, fault %s", fault)
         return Notice(f"Something went wrong (fault {fault}); the log has it under this id.", is_problem=True)

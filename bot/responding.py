@@ -8,12 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from bot.channels import ChannelSettings
 from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
 from bot.engine import AnswerEngine, failure
-from bot.errors import BotError, DatabaseUnavailable
+from bot.errors import BotError, DatabaseUnavailable, fault_id
 from bot.inbox import Responded
 from bot.messages import (
     Addressed,
@@ -148,7 +147,7 @@ class Responder:
             raise  # nothing could be committed now either
         except (BotError, KnowledgeError) as err:
             await stream.end()
-            fault = uuid4().hex[:8]
+            fault = fault_id()
             logger.warning("Message %s was answered with an error, fault %s: %s", message.key, fault, err)
             reply = error_reply(failure(err), fault)
             return Responded([self._delivery(message, key, reply, sight)])

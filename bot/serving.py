@@ -56,7 +56,7 @@ class Server:
             workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
             noting = asyncio.create_task(self._note_connected())
             connections = [asyncio.create_task(self._supervise(platform)) for platform in self.platforms.values()]
-            over = asyncio.create_task(_all_over(connections))
+            over = asyncio.create_task(asyncio.wait(connections))
             await asyncio.wait([asyncio.create_task(stop.wait()), over], return_when=asyncio.FIRST_COMPLETED)
             await self._drain(workers, [noting, *connections])
             refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
@@ -116,10 +116,6 @@ class Server:
 def readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
     """For each platform, whether messages reach us."""
     return {name: platform.is_connected for name, platform in platforms.items()}
-
-
-async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:
-    await asyncio.wait(connections)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
