@@ -42,7 +42,7 @@ class AtOnce:
         """The last exchange with all that led to it; None for any other."""
         return self._last if self._last and self._last.id == id else None
 
-    def begin_stream(self, key: DeliveryKey, platform: str, now: datetime) -> bool:
+    def begin_stream(self, key: DeliveryKey, now: datetime) -> bool:
         return key not in self._drafts
 
     def set_draft(self, key: DeliveryKey, message_id: str) -> None:

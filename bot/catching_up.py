@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.messages import Delivery, DeliveryKey, IncomingMessage, Reply, ReplyKind
+from bot.messages import IncomingMessage, Reply, ReplyKind, direct_delivery
 from bot.people import RoleBook
-from bot.ports import ChatPlatform
+from bot.ports import ChatPlatform, Put
 from bot.storage.intake import IntakeStore
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class CatchUp:
         roles: RoleBook,
         receive: Callable[[IncomingMessage], Awaitable[None]],
         concerns_us: Callable[[IncomingMessage], Awaitable[bool]],
-        put: Callable[[Delivery], Awaitable[None]],
+        put: Put,
         max_late: timedelta,
     ) -> None:
         self._intake = intake
@@ -44,10 +44,7 @@ class CatchUp:
         await self._note(platform, datetime.now(UTC))
 
     async def fetch(self, platform: ChatPlatform) -> int:
-        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises.
-
-        Looked at is all of that time: a cursor may stand behind what was missed, once something later has come in.
-        """
+        """Takes in what was missed since the platform was last connected; how many messages. Raises what the platform raises."""
         now = datetime.now(UTC)
         last = await asyncio.to_thread(self._intake.recall, platform.name, CONNECTED)
         count = await self._fetch(platform, datetime.fromisoformat(last["at"]), now) if last else 0  # nobody has missed us yet
@@ -56,10 +53,12 @@ class CatchUp:
 
     async def _fetch(self, platform: ChatPlatform, last: datetime, now: datetime) -> int:
         since = max(last - OVERLAP, now - FURTHEST)
-        known = await asyncio.to_thread(self._intake.cursors, platform.name)
+        known = await asyncio.to_thread(
+            self._intake.places, platform.name
+        )  # direct conversations too, which not all of them list
         count, too_old = 0, list[IncomingMessage]()
         for place in dict.fromkeys([*await platform.places(), *known]):
-            for message in await platform.missed(place, "", since):
+            for message in await platform.missed(place, since):
                 if now - message.sent_at <= self._max_late:
                     await self._receive(replace(message, is_late=True))
                     count += 1
@@ -77,8 +76,7 @@ class CatchUp:
             missed = [message for message in messages if message.author.workspace == workspace]
             reply = Reply(ReplyKind.NOTICE, report(missed))
             for admin in await asyncio.to_thread(self._roles.admins, workspace):
-                place = replace(missed[-1].place, channel="", thread="")
-                await self._put(Delivery(DeliveryKey(f"missed:{missed[-1].key}:{admin}"), place, reply, to=admin))
+                await self._put(direct_delivery(f"missed:{missed[-1].key}:{admin}", admin, reply))
 
 
 def report(messages: Sequence[IncomingMessage]) -> str:

@@ -1,7 +1,6 @@
 """The commands around chat: who may do what and read what, and setting up Slack and Discord."""
 
 import asyncio
-import getpass
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.errors import SettingsInvalid
-from bot.logs import set_up_logging
 from bot.people import Role, RoleBook, person_id
 from bot.printing import console
-from bot.settings import Settings, load
+from bot.settings import Settings
 from bot.spelling import right_word
+from bot.terminal import operator, settings_in_force
 
 roles = typer.Typer(no_args_is_help=True, help="Who is support or admin in chat.")
 slack = typer.Typer(no_args_is_help=True, help="Set up Slack.")
@@ -43,7 +42,7 @@ def grant(person: PersonArgument, role: Annotated[str, typer.Argument(help="supp
     """Give a person a role, in place of the one before."""
     found, chosen = person_id(person), Role(right_word(role, list(Role), "role"))
     with _role_book() as book:
-        book.grant(found, chosen, _operator())
+        book.grant(found, chosen, operator())
     console.print(f"{found} is {chosen} now.", markup=False)
 
 
@@ -52,7 +51,7 @@ def revoke(person: PersonArgument) -> None:
     """Make a plain member of a person."""
     found = person_id(person)
     with _role_book() as book:
-        book.revoke(found, _operator())
+        book.revoke(found, operator())
     console.print(f"{found} is a plain member now.", markup=False)
 
 
@@ -71,7 +70,7 @@ def add(person: PersonArgument, group: GroupArgument) -> None:
     """Let a person read what is for a group."""
     found = person_id(person)
     with _role_book() as book:
-        name = book.add_to_group(found, group, _operator())
+        name = book.add_to_group(found, group, operator())
     console.print(f"{found} may read what is for {name} now.", markup=False)
 
 
@@ -80,7 +79,7 @@ def remove(person: PersonArgument, group: GroupArgument) -> None:
     """Let a person no longer read it."""
     found = person_id(person)
     with _role_book() as book:
-        name = book.remove_from_group(found, group, _operator())
+        name = book.remove_from_group(found, group, operator())
     console.print(f"{found} may no longer read what is for {name}.", markup=False)
 
 
@@ -114,8 +113,7 @@ def sync(force: Annotated[bool, typer.Option("--force", help="Also when nothing 
 
 
 def _settings_with_token() -> Settings:
-    settings = load()
-    set_up_logging(settings.log_level)
+    settings = settings_in_force()
     if not settings.discord.is_wanted:
         raise SettingsInvalid("TIMBRE_DISCORD__TOKEN is not set; the README says where to get it.")
     return settings
@@ -126,11 +124,6 @@ def _role_book() -> Iterator[RoleBook]:
     from bot.main import open_database
     from bot.storage.people import PeopleStore
 
-    settings = load()
-    set_up_logging(settings.log_level)
+    settings = settings_in_force()
     with closing(open_database(settings)) as database:
         yield RoleBook(PeopleStore(database), settings.chat.first_admin)
-
-
-def _operator() -> str:
-    return f"console:{getpass.getuser()}"

@@ -1,7 +1,6 @@
 """The command line: each command is a few lines that read the settings, call one thing and print what came of it."""
 
 import asyncio
-import getpass
 import logging
 import os
 import sys
@@ -11,17 +10,16 @@ from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from uuid import uuid4
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from bot import chat_cli, printing
-from bot.errors import BotError, CommandRejected, ModelUnavailable
-from bot.logs import set_up_logging
+from bot.errors import BotError, CommandRejected, ModelUnavailable, fault_id
 from bot.printing import console, print_json
 from bot.settings import Settings, load
+from bot.terminal import account, operator, settings_in_force
 from knowledge.errors import KnowledgeError
 from knowledge.extras import DISTRIBUTION
 
@@ -102,7 +100,7 @@ def ask(
         raise CommandRejected(
             'Ask one question, such as: timbre ask "How many days of leave do I get?", or name a file with --batch.'
         )
-    settings = _settings()
+    settings = settings_in_force()
     if batch:
         _run(settings, lambda timbre: _ask_batch(timbre, batch, audience))
     else:
@@ -115,7 +113,7 @@ async def _ask_one(timbre: Any, question: str, audience: list[str] | None, as_js
     from bot.serialise import error_object, exchange_object
 
     try:
-        exchange = await timbre.engine.answer(Question(question, _audience(timbre, audience), asked_by=_user()))
+        exchange = await timbre.engine.answer(Question(question, _audience(timbre, audience), asked_by=operator()))
     except (BotError, KnowledgeError) as err:
         if not as_json:
             raise
@@ -131,7 +129,7 @@ async def _ask_batch(timbre: Any, path: Path, audience: list[str] | None) -> Non
     from bot.batch import CONCURRENT_WORDINGS, answer_lines
 
     concurrency = CONCURRENT_WORDINGS if timbre.language_model else 1
-    async for answer in answer_lines(timbre.engine, path, _audience(timbre, audience), _user(), concurrency):
+    async for answer in answer_lines(timbre.engine, path, _audience(timbre, audience), operator(), concurrency):
         print_json(answer)
 
 
@@ -166,7 +164,7 @@ def search(
         else:
             console.print(printing.passages_table(passages) if passages else "Nothing found that you may read.")
 
-    _run(_settings(), find)
+    _run(settings_in_force(), find)
 
 
 def _search_batch(timbre: Any, path: Path, groups: frozenset[str], k: int) -> None:
@@ -196,9 +194,9 @@ def chat(audience: AudienceOption = None) -> None:
     from bot.main import build_console
 
     async def talk(timbre: Any) -> None:
-        await build_console(timbre, _audience(timbre, audience), getpass.getuser()).run()
+        await build_console(timbre, _audience(timbre, audience), account()).run()
 
-    _run(_settings(), talk)
+    _run(settings_in_force(), talk)
 
 
 @app.command()
@@ -212,7 +210,7 @@ def serve() -> None:
     async def run(timbre: Any) -> None:
         await build_server(timbre, printing.tell).run()
 
-    _run(_settings(), run)
+    _run(settings_in_force(), run)
 
 
 @app.command("eval")
@@ -231,11 +229,11 @@ def evaluate(
     from bot.evaluating import run_cases
     from bot.evaluation import read_cases, scores_by_style
 
-    cases, settings = read_cases(file), _settings()
+    cases, settings = read_cases(file), settings_in_force()
 
     async def measure(timbre: Any) -> None:
         with printing.progress() as on_progress:
-            observations = await run_cases(timbre, cases, _audience(timbre, audience), _user(), on_progress)
+            observations = await run_cases(timbre, cases, _audience(timbre, audience), operator(), on_progress)
         scores = scores_by_style(cases, observations)
         if as_json:
             print_json([asdict(score) for score in scores])
@@ -263,7 +261,7 @@ def ingest(
     from bot.sources import Sources
     from knowledge.documents import normalise_audience
 
-    settings = _settings()
+    settings = settings_in_force()
     with _knowledge(settings) as knowledge:
         sources = Sources(knowledge)
         for place in places:
@@ -285,7 +283,7 @@ def sources(as_json: JsonOption = False) -> None:
     """List the sources: documents, failures with their reasons, readers."""
     from bot.sources import summary_object
 
-    with _knowledge(_settings()) as knowledge:
+    with _knowledge(settings_in_force()) as knowledge:
         summaries = knowledge.catalogue.summaries()
     if as_json:
         print_json([summary_object(summary) for summary in summaries])
@@ -300,7 +298,7 @@ def reindex(names: Annotated[list[str] | None, typer.Argument(help="Sources to r
     """Read the sources again, build a new index beside the old one and swap. Nothing unchanged is parsed or embedded again."""
     from bot.sources import Sources
 
-    settings = _settings()
+    settings = settings_in_force()
     with _knowledge(settings) as knowledge, printing.progress() as on_progress:
         reports, problems, chunks = Sources(knowledge).reindex(names or [], on_progress)
     for report in reports:
@@ -318,7 +316,7 @@ def forget(
     """Remove a source and all that was read from it. The files themselves stay."""
     from bot.sources import Sources
 
-    settings = _settings()
+    settings = settings_in_force()
     with _knowledge(settings) as knowledge:
         found = knowledge.catalogue.source(source)
         if not yes and not typer.confirm(f"Forget {found.name} ({found.place})?"):
@@ -333,7 +331,7 @@ def verify_index() -> None:
     """Compare the index with the catalogue, chunk by chunk; exit code 1 when they differ."""
     from bot.sources import Sources
 
-    settings = _settings()
+    settings = settings_in_force()
     with _knowledge(settings) as knowledge, printing.progress() as on_progress:
         reports = Sources(knowledge).verify(on_progress)
     for report in reports:
@@ -345,7 +343,7 @@ def verify_index() -> None:
 @known.command("list")
 def list_known() -> None:
     """Show the known questions with their numbers."""
-    with _knowledge(_settings()) as knowledge:
+    with _knowledge(settings_in_force()) as knowledge:
         found = knowledge.catalogue.known_questions()
     console.print(printing.known_questions_table(found) if found else "No question has been confirmed yet.")
 
@@ -353,7 +351,7 @@ def list_known() -> None:
 @known.command("remove")
 def remove_known(number: Annotated[int, typer.Argument(help="Its number in `timbre questions list`.")]) -> None:
     """Forget one, so that it no longer leads to its passage."""
-    with _knowledge(_settings()) as knowledge:
+    with _knowledge(settings_in_force()) as knowledge:
         if not knowledge.catalogue.remove_known_question(id=number):
             raise CommandRejected(f"There is no known question {number}.")
     console.print(f"Forgot question {number}.")
@@ -364,7 +362,7 @@ def doctor() -> None:
     """Check settings, database, index, models and disk, and say what to do."""
     from bot.doctor import examine
 
-    findings = list(examine(_settings()))
+    findings = list(examine(settings_in_force()))
     for finding in findings:
         mark = Text("✓ ", style="green") if finding.is_well else Text("✗ ", style="red")
         console.print(mark + Text(f"{finding.name}: ", style="bold") + Text(finding.fact))
@@ -379,7 +377,7 @@ def settings(as_json: JsonOption = False) -> None:
     """List every setting, its value and where it came from. Secrets are hidden."""
     from bot.settings import explain
 
-    rows = explain(_settings())
+    rows = explain(settings_in_force())
     if as_json:
         print_json([{"name": row.name, "value": row.value, "origin": row.origin, "meaning": row.meaning} for row in rows])
         return
@@ -396,7 +394,7 @@ def setup() -> None:
     """Prepare the built-in models once (`make setup` does); afterwards everything starts in seconds."""
     from bot.weights import embedder_loader, language_model_folder, models_dir
 
-    settings = _settings()
+    settings = settings_in_force()
     embedder_loader(settings, printing.notify)
     try:
         if not settings.model.url:
@@ -406,12 +404,6 @@ def setup() -> None:
             raise
         printing.complain(f"{err} It is needed only where a model words the answers.", "yellow")
     console.print(f"The models are ready in {models_dir(settings)}.")
-
-
-def _settings() -> Settings:
-    settings = load()
-    set_up_logging(settings.log_level)
-    return settings
 
 
 def _run(settings: Settings, use: Callable[[Any], Awaitable[None]], wording: str | None = None) -> None:
@@ -453,10 +445,6 @@ def _evaluated_wording(settings: Settings) -> str | None:
     return None if settings.answer.wording == "auto" and is_built_in else "model"
 
 
-def _user() -> str:
-    return f"console:{getpass.getuser()}"
-
-
 def _open_closed_streams() -> None:
     """Input that was closed counts as empty, output that was closed goes nowhere: Python sets such a stream to None."""
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115  # open as long as the process lives, like the two below
@@ -470,7 +458,7 @@ def _is_disk_full(err: Exception) -> bool:
 
 def _record_crash() -> str:
     """Writes the traceback into TIMBRE_HOME's log and returns what to tell the person."""
-    crash = uuid4().hex[:8]
+    crash = fault_id()
     logging.getLogger(__name__).error("crash %s", crash, exc_info=True)
     try:
         path = load().home / "timbre.log"

@@ -16,8 +16,9 @@ from bot.errors import CommandRejected
 from bot.knowledge_parts import Knowledge
 from bot.listings import code, list_notice, report_lines, source_lines
 from bot.long_work import LongWork, Say, Work, say_nothing
-from bot.messages import Button, Click, Command, Control, Delivery, Notice, Person, PersonId, Place, Section
+from bot.messages import Button, Click, Command, Control, Notice, Person, PersonId, Place, Section
 from bot.people import Role, RoleBook, person_id
+from bot.ports import NameOf, Put
 from bot.sources import Planned, Sources
 from bot.spelling import right_word
 from bot.status import Status, status_text
@@ -54,8 +55,8 @@ class Commands:
         read_status: Callable[[], Status],
         mine: Callable[[Person], Awaitable[Section]],
         queue: Callable[[Person], Awaitable[Section]],
-        name_of: Callable[[PersonId], Awaitable[str]],
-        put: Callable[[Delivery], Awaitable[None]],
+        name_of: NameOf,
+        put: Put,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._roles = roles
@@ -103,7 +104,7 @@ class Commands:
             if click.control is Control.CANCEL:
                 return Notice("Nothing was changed.")
             await self._require(click.person, request)
-            return await self._long_work.run(click.person, click.message.place, work, say)
+            return await self._long_work.run(click.person, work, say)
         except CommandRejected as err:
             return Notice(str(err), is_problem=True)
 
@@ -153,12 +154,12 @@ class Commands:
 
     async def _reindex(self, task: _Task) -> Notice:
         sources = [(await self._source(name)).name for name in task.request.arguments]
-        return await self._long_work.run(task.person, task.place, partial(self._reindexed, sources), task.say)
+        return await self._long_work.run(task.person, partial(self._reindexed, sources), task.say)
 
     async def _add_source(self, task: _Task) -> Notice:
         new = new_source(task.request.arguments)
         planned = await asyncio.to_thread(self._sources.describe, new.place, new.name, new.audience)
-        return await self._long_work.run(task.person, task.place, partial(self._ingested, planned), task.say)
+        return await self._long_work.run(task.person, partial(self._ingested, planned), task.say)
 
     async def _forget_source(self, task: _Task) -> Notice:
         source = await self._source(" ".join(task.request.arguments))
@@ -191,7 +192,7 @@ class Commands:
     async def _here(self, task: _Task) -> Notice:
         if not task.place.channel:
             raise CommandRejected("That is for channels; give the command in one.")
-        names = [source.name for source in await self._known_sources()]
+        names = [source.name for source in await asyncio.to_thread(self._known_sources)]
         before = await asyncio.to_thread(self._channels.get, task.place)
         after = changed(before, task.request.arguments, names)
         if task.request.arguments:
@@ -255,12 +256,12 @@ class Commands:
             )
         return person
 
-    async def _known_sources(self) -> list[Source]:
+    def _known_sources(self) -> list[Source]:
         """Those that were added; approved corrections are none that could be forgotten or left out."""
-        return [source for source in await asyncio.to_thread(self._catalogue.sources) if source.name != STANDARD_ANSWERS]
+        return [source for source in self._catalogue.sources() if source.name != STANDARD_ANSWERS]
 
     async def _source(self, name: str) -> Source:
-        sources = {source.name: source for source in await self._known_sources()}
+        sources = {source.name: source for source in await asyncio.to_thread(self._known_sources)}
         return sources[right_word(name, list(sources), "source")]
 
     def _completions(self, person: Person, words: str) -> list[str]:
@@ -268,6 +269,6 @@ class Commands:
         if role is None:
             return []
         is_admin = role is Role.ADMIN
-        sources = [source.name for source in self._catalogue.sources() if source.name != STANDARD_ANSWERS] if is_admin else []
+        sources = [source.name for source in self._known_sources()] if is_admin else []
         groups = self._catalogue.groups() - {EVERYONE} if is_admin and words.lstrip().startswith("groups") else frozenset()
         return completions(words, role, sources, sorted(groups))

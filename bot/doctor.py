@@ -17,6 +17,7 @@ from knowledge.errors import KnowledgeError
 from training.weights import is_prepared
 
 MIN_FREE_BYTES = 2**30
+DO_AS_TOLD = "Do what the message says, then run `timbre doctor` again."
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         try:
             finding = check(settings)
         except (BotError, KnowledgeError) as err:
-            finding = Finding(name, False, str(err), "Do what the message says, then run `timbre doctor` again.")
+            finding = Finding(name, False, str(err), DO_AS_TOLD)
         yield finding
         if name == "database" and not finding.is_well:
             return
     try:
         yield from examine_platforms(settings)
     except BotError as err:
-        yield Finding("chat platforms", False, str(err), "Do what the message says, then run `timbre doctor` again.")
+        yield Finding("chat platforms", False, str(err), DO_AS_TOLD)
 
 
 def _home(settings: Settings) -> Finding:

@@ -10,6 +10,13 @@ BotError
 └── ModelUnavailable      the language model cannot be loaded or reached
 """
 
+from uuid import uuid4
+
+
+def fault_id() -> str:
+    """Names one fault, in the log and to the person whom it met."""
+    return uuid4().hex[:8]
+
 
 class BotError(Exception):
     """Base of all errors of this package. The text is one sentence that says what to do."""

@@ -1,15 +1,16 @@
 """Hands questions to people: support is called in the thread once, and the question stays on a list until it is resolved."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.conversation import ExchangeId
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService
 from bot.links import without_links
-from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_place
+from bot.messages import Button, Control, Delivery, DeliveryKey, Person, PersonId, Place, Reply, ReplyKind, direct_delivery
 from bot.people import workspace_of
+from bot.ports import NameOf, Put
 from bot.replies import block_quote
 from bot.storage.escalations import Escalation, EscalationState, EscalationStore
 from bot.visibility import MaySee
@@ -28,8 +29,8 @@ class Escalations:
         is_staff: Callable[[Person], bool],
         is_posted: Callable[[ExchangeId, Place], bool],
         staff: Callable[[str], Sequence[PersonId]],
-        put: Callable[[Delivery], Awaitable[None]],
-        name_of: Callable[[PersonId], Awaitable[str]],
+        put: Put,
+        name_of: NameOf,
     ) -> None:
         self._store = store
         self._feedback = feedback
@@ -114,7 +115,7 @@ def _call(escalation: Escalation, name: str) -> Delivery:
 def _direct_call(escalation: Escalation, name: str, staff: PersonId) -> Delivery:
     text = f"{_request(escalation, name)}\n\nIt was asked privately: please write to {without_links(name)} directly."
     reply = Reply(ReplyKind.NOTICE, text, buttons=[resolved_button(escalation)])
-    return Delivery(DeliveryKey(f"escalation:{escalation.id}:{staff}"), direct_place(staff), reply, to=staff)
+    return direct_delivery(f"escalation:{escalation.id}:{staff}", staff, reply)
 
 
 def _request(escalation: Escalation, name: str) -> str:

@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from bot.catching_up import CatchUp
 from bot.channels import Answers
 from bot.commands import Commands
 from bot.conversation import ExchangeId, Verdict
 from bot.engine import failure
-from bot.errors import BotError, CommandRejected
+from bot.errors import BotError, CommandRejected, fault_id
 from bot.escalations import Escalations
 from bot.home import HomePages
 from bot.long_work import Say
@@ -26,7 +25,6 @@ from bot.messages import (
     Click,
     Command,
     Control,
-    Delivery,
     Greeting,
     Home,
     IncomingMessage,
@@ -34,12 +32,11 @@ from bot.messages import (
     MessageRef,
     Notice,
     Person,
-    Place,
     Response,
     Submission,
 )
 from bot.people import Role, RoleBook
-from bot.ports import ChatPlatform
+from bot.ports import ChatPlatform, Put
 from bot.questions import is_question
 from bot.review import ANSWER_FIELD, ReviewQueue, decision_buttons, proposal_form
 from bot.sharing import Sharing
@@ -52,7 +49,6 @@ from knowledge.errors import KnowledgeError
 
 logger = logging.getLogger(__name__)
 
-CURSOR_EVERY = timedelta(seconds=30)  # of messages that need no answer: what is fetched again is harmless
 ONE_CLICK_S = 10  # two clicks on a suggestion within that time are one
 T = TypeVar("T")
 TakeIn = Callable[[IncomingMessage, datetime | None], Awaitable[object]]
@@ -74,7 +70,7 @@ class Services:
     commands: Commands
     homes: HomePages
     platforms: Mapping[str, ChatPlatform]
-    put: Callable[[Delivery], Awaitable[None]]
+    put: Put
 
 
 class FrontDesk:
@@ -86,14 +82,11 @@ class FrontDesk:
         self._memory = PlatformMemory(services.intake)
         self._catch_up = CatchUp(services.intake, services.roles, self.receive, self._concerns_us, services.put, max_late)
         self._caught_up: set[str] = set()
-        self._cursor_moved: dict[Place, datetime] = {}
 
     async def receive(self, message: IncomingMessage) -> None:
         """Takes a message in: on return it is safe, and the platform may be told so. Raises DatabaseUnavailable."""
         if await self._concerns_us(message):
             await self._take_in(message, await self._available_at(message))
-        else:
-            await self._seen(message)
 
     async def click(self, click: Click, say: Say) -> Response:
         """What a button does. `say` shows progress in place of the last notice."""
@@ -154,7 +147,7 @@ class FrontDesk:
     async def note(self, platform: str, is_connected: bool) -> None:
         """Whether messages reach us, to be told again and again. Raises DatabaseUnavailable.
 
-        What was written before this moment has come in or can be fetched by cursor, once the platform has caught up.
+        What was written before this moment has come in or can be fetched, once the platform has caught up.
         """
         if not is_connected:
             self._caught_up.discard(platform)
@@ -175,12 +168,6 @@ class FrontDesk:
         settings = await asyncio.to_thread(self._services.channels.get, message.place)
         waits = settings.answers is Answers.UNANSWERED
         return message.sent_at + timedelta(minutes=settings.wait_minutes) if waits else None
-
-    async def _seen(self, message: IncomingMessage) -> None:
-        now = datetime.now(UTC)
-        if now - self._cursor_moved.get(message.place, datetime.min.replace(tzinfo=UTC)) >= CURSOR_EVERY:
-            self._cursor_moved[message.place] = now
-            await asyncio.to_thread(self._services.intake.move_cursor, message.place, message.id, now)
 
     async def _click(self, click: Click, say: Say) -> Response:
         services, person, subject = self._services, click.person, click.subject
@@ -281,7 +268,7 @@ class FrontDesk:
             logger.warning("%s", err)
             return Notice(failure(err), is_problem=True)
         except Exception:  # the outermost loop of one action: the person gets a sentence and an id
-            fault = uuid4().hex[:8]
+            fault = fault_id()
             logger.exception("An action failed, fault %s", fault)
             return Notice(
                 f"Something went wrong on my side (fault {fault}); please try again, or tell an admin.", is_problem=True

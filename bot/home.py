@@ -11,6 +11,7 @@ from bot.escalations import Escalations, in_words, resolved_button, waited
 from bot.links import without_links
 from bot.messages import Button, Control, Greeting, Home, Item, Person, PersonId, Section
 from bot.people import Role
+from bot.ports import NameOf
 from bot.responding import NOT_A_MEMBER
 from bot.review import ReviewQueue, decision_buttons
 from bot.storage.escalations import Escalation
@@ -60,7 +61,7 @@ class HomePages:
         voice: Voice,
         groups_of: Callable[[PersonId], Audience],
         state: Callable[[], Awaitable[Sequence[str]]],
-        name_of: Callable[[PersonId], Awaitable[str]],
+        name_of: NameOf,
     ) -> None:
         self._suggest = suggest
         self._exchanges = exchanges

@@ -13,7 +13,7 @@ from functools import partial
 from uuid import uuid4
 
 from bot.conversation import Exchange
-from bot.errors import PlatformUnavailable
+from bot.errors import PlatformUnavailable, fault_id
 from bot.messages import Delivery, IncomingMessage
 from bot.storage.intake import ClaimedMessage, IntakeStore
 from bot.workers import Workers, kept
@@ -84,32 +84,35 @@ class Inbox:
             async with kept(LEASE, partial(self._store.renew_message, claimed)):
                 responded = await self._respond(claimed.message, claimed.attempt)
         except asyncio.CancelledError:
-            await asyncio.shield(asyncio.to_thread(self._release, claimed, datetime.now(UTC), claimed.attempt - 1))
+            await asyncio.shield(self._release(claimed, datetime.now(UTC), claimed.attempt - 1))
             raise
         except PlatformUnavailable as err:
             logger.info("Message %s waits: %s", claimed.message.key, err)
             retry_at = datetime.now(UTC) + max(PLATFORM_PAUSE, timedelta(seconds=err.retry_after_s))
-            await asyncio.to_thread(self._release, claimed, retry_at, claimed.attempt - 1)
+            await self._release(claimed, retry_at, claimed.attempt - 1)
             return
         except Exception:  # one message: it is tried again, or given up
             await self._failed(claimed)
             return
         if responded.wait_until:
-            await asyncio.to_thread(self._release, claimed, responded.wait_until, 0)
+            await self._release(claimed, responded.wait_until, 0)
             return
         await self._finish(claimed, responded.deliveries, responded.exchange)
 
     async def _failed(self, claimed: ClaimedMessage) -> None:
         logger.exception("Message %s could not be answered, attempt %d", claimed.message.key, claimed.attempt)
         if claimed.attempt < MAX_ATTEMPTS:
-            await asyncio.to_thread(self._release, claimed, datetime.now(UTC) + RETRY_AFTER * claimed.attempt, claimed.attempt)
+            await self._release(claimed, datetime.now(UTC) + RETRY_AFTER * claimed.attempt, claimed.attempt)
         else:
             await self._give_up_on(claimed, "the faults above")
 
     async def _give_up_on(self, claimed: ClaimedMessage, reason: str) -> None:
-        fault = uuid4().hex[:8]
+        fault = fault_id()
         logger.error("Message %s is given up, fault %s: %s", claimed.message.key, fault, reason)
         await self._finish(claimed, await self._give_up(claimed.message, fault), state="dead")
+
+    async def _release(self, claimed: ClaimedMessage, available_at: datetime, attempts: int) -> None:
+        await asyncio.to_thread(self._store.release_message, claimed, available_at, attempts)
 
     async def _finish(
         self, claimed: ClaimedMessage, deliveries: Sequence[Delivery], exchange: Exchange | None = None, state: str = "done"
@@ -119,6 +122,3 @@ class Inbox:
         if not is_ours:
             logger.warning("Message %s was answered by another worker meanwhile", claimed.message.key)
         self._on_deliveries()
-
-    def _release(self, claimed: ClaimedMessage, available_at: datetime, attempts: int) -> None:
-        self._store.release_message(claimed, available_at, attempts)

@@ -5,11 +5,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from uuid import uuid4
 
-from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
-from bot.messages import Delivery, DeliveryKey, Notice, Person, Place, Reply, ReplyKind
+from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused, PlatformUnavailable, fault_id
+from bot.messages import Notice, Person, Reply, ReplyKind, direct_delivery
+from bot.ports import Put
 from knowledge.errors import KnowledgeError
 from knowledge.ingestion import Progress
 
@@ -31,11 +31,11 @@ async def say_nothing(notice: Notice) -> None:
 class LongWork:
     """Runs work; `put` sends the results that come late."""
 
-    def __init__(self, put: Callable[[Delivery], Awaitable[None]], clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, put: Put, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._put = put
         self._clock_s = clock_s
 
-    async def run(self, person: Person, place: Place, work: Work, say: Say) -> Notice:
+    async def run(self, person: Person, work: Work, say: Say) -> Notice:
         """The result, or what went wrong, in words.
 
         When this task is cancelled, the work ends at the next step that it reports; ingestion goes on from there next time.
@@ -48,16 +48,14 @@ class LongWork:
             shown.is_over = True
         notice = job.result()
         if self._clock_s() - started_s > LATE_S:
-            await self._deliver(person, place, notice)
+            await self._deliver(person, notice)
         return notice
 
-    async def _deliver(self, person: Person, place: Place, notice: Notice) -> None:
+    async def _deliver(self, person: Person, notice: Notice) -> None:
         """To the person alone: what an admin is told is not for the channel."""
         kind = ReplyKind.ERROR if notice.is_problem else ReplyKind.NOTICE
-        key = DeliveryKey(f"{place.platform}:{place.workspace}:command:{uuid4().hex}")
-        direct = replace(place, channel="", thread="")
         try:
-            await self._put(Delivery(key, direct, Reply(kind, notice.text), to=person.id))
+            await self._put(direct_delivery(f"command:{uuid4().hex}", person.id, Reply(kind, notice.text)))
         except DatabaseUnavailable as err:
             logger.error("The result of a command of %s could not be sent: %s", person.id, err)
 
@@ -104,6 +102,6 @@ def _done(work: Work, shown: _Shown) -> Notice:
         logger.info("Long work was stopped; what it has done is kept")
         return Notice("This was stopped; what was done so far is kept.", is_problem=True)
     except Exception:  # the outermost place of one job: the person gets a sentence and an id, the log the traceback
-        fault = uuid4().hex[:8]
+        fault = fault_id()
         logger.exception("Long work failed, fault %s", fault)
         return Notice(f"Something went wrong (fault {fault}); the log has it under this id.", is_problem=True)

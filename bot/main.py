@@ -21,13 +21,13 @@ from bot.inbox import Inbox
 from bot.knowledge_parts import Knowledge
 from bot.language_model import identity_of, open_language_model
 from bot.memory import PlatformMemory
-from bot.messages import Delivery, PersonId, Place, Viewers
+from bot.messages import Delivery, PersonId
 from bot.outbox import Outbox
 from bot.people import OperatorsRoleBook, RoleBook
 from bot.ports import ChatPlatform, LanguageModel
 from bot.responding import Responder
 from bot.review import ReviewQueue
-from bot.serving import Server
+from bot.serving import Server, readiness
 from bot.settings import Settings
 from bot.sharing import Sharing
 from bot.status import read_status, state_lines
@@ -273,7 +273,7 @@ def _services(
     escalations = Escalations(
         EscalationStore(database), feedback, may_see, roles.is_staff, intake.is_posted, roles.staff, put, names
     )
-    status = partial(read_status, timbre.knowledge, exchanges, partial(_readiness, platforms), intake.counts)
+    status = partial(read_status, timbre.knowledge, exchanges, partial(readiness, platforms), intake.counts)
     homes = HomePages(
         timbre.engine.suggestions,
         exchanges,
@@ -306,7 +306,7 @@ def _services(
         verdicts=Verdicts(feedback, review, roles.is_staff, may_see, emoji),
         review=review,
         escalations=escalations,
-        sharing=Sharing(timbre.engine, exchanges, roles, partial(_viewers_of, platforms), put),
+        sharing=Sharing(timbre.engine, exchanges, roles, platforms, put),
         commands=Commands(roles, channels, timbre.knowledge, status, homes.mine, homes.queue, names, put),
         homes=homes,
         platforms=platforms,
@@ -374,15 +374,6 @@ def examine_platforms(settings: Settings) -> "Iterator[Finding]":
 async def _name_of(platforms: Mapping[str, ChatPlatform], person: PersonId) -> str:
     platform = platforms.get(person.partition(":")[0])
     return await platform.name_of(person) if platform else person
-
-
-async def _viewers_of(platforms: Mapping[str, ChatPlatform], place: Place) -> Viewers:
-    return await platforms[place.platform].viewers(place)
-
-
-def _readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
-    """For each platform, whether messages reach us."""
-    return {name: platform.is_connected for name, platform in platforms.items()}
 
 
 def _standard_answers(database: Database, ingestion: Ingestion) -> AddStandardAnswer:

@@ -42,15 +42,14 @@ class Place:
     thread: str = ""
 
     @property
+    def channel_key(self) -> str:
+        """`platform:workspace:channel`: one string for the channel with all of its threads."""
+        return ":".join((self.platform, self.workspace, self.channel))
+
+    @property
     def conversation(self) -> str:
         """One string for the thread, or for the channel outside of threads."""
-        return ":".join((self.platform, self.workspace, self.channel, self.thread))
-
-
-def direct_place(person: PersonId) -> Place:
-    """The direct conversation with the person."""
-    platform, workspace, _ = person.split(":", 2)
-    return Place(platform, workspace, "")
+        return f"{self.channel_key}:{self.thread}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class IncomingMessage:
     @property
     def key(self) -> DeliveryKey:
         """Names the message, not its delivery: a mention that arrives as two events has one key."""
-        return DeliveryKey(":".join((self.place.platform, self.place.workspace, self.place.channel, self.id)))
+        return DeliveryKey(f"{self.place.channel_key}:{self.id}")
 
     @property
     def answer_place(self) -> Place:
@@ -193,6 +192,17 @@ class Delivery:
     answers: str = ""
     exchange: ExchangeId | None = None
     handle: Mapping[str, str] = field(default_factory=dict)
+
+
+def direct_place(person: PersonId) -> Place:
+    """The direct conversation with the person."""
+    platform, workspace, _ = person.split(":", 2)
+    return Place(platform, workspace, "")
+
+
+def direct_delivery(key: str, to: PersonId, reply: Reply) -> Delivery:
+    """Of a reply that goes into the direct conversation with the person."""
+    return Delivery(DeliveryKey(key), direct_place(to), reply, to=to)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.messages import Delivery
+from bot.pauses import growing_pause_s
 from bot.ports import ChatPlatform
 from bot.storage.intake import ClaimedDelivery, IntakeStore
 from bot.workers import Workers, kept
@@ -29,7 +29,6 @@ class Outbox:
         self._store = store
         self._platforms = platforms
         self._give_up_after = give_up_after
-        self._owner = uuid4().hex
         self._workers = Workers("outbox", SENDERS, self._take, empties=True)
         self._paused: dict[str, datetime] = {}
 
@@ -52,13 +51,13 @@ class Outbox:
 
     async def _take(self) -> bool:
         paused = self._paused_channels()
-        claimed = await asyncio.to_thread(self._store.claim_delivery, self._owner, datetime.now(UTC), LEASE, paused)
+        claimed = await asyncio.to_thread(self._store.claim_delivery, datetime.now(UTC), LEASE, paused)
         if claimed:
             await self._send(claimed)
         return claimed is not None
 
     async def _send(self, claimed: ClaimedDelivery) -> None:
-        delivery = claimed.delivery
+        delivery, pause_s = claimed.delivery, growing_pause_s(claimed.attempt - 1, FIRST_PAUSE_S, LONGEST_PAUSE_S)
         platform = self._platforms.get(delivery.place.platform)
         if platform is None:
             await self._put_off(claimed, f"{delivery.place.platform} is not switched on", LONGEST_PAUSE_S)
@@ -69,7 +68,7 @@ class Outbox:
         except PlatformUnavailable as err:
             if err.retry_after_s:
                 self._paused[delivery.place.channel] = datetime.now(UTC) + timedelta(seconds=err.retry_after_s)
-            await self._put_off(claimed, str(err), err.retry_after_s or pause_s(claimed.attempt))
+            await self._put_off(claimed, str(err), err.retry_after_s or pause_s)
             return
         except DeliveryRefused as err:
             logger.error("Reply %s is given up: %s", delivery.key, err)
@@ -77,7 +76,7 @@ class Outbox:
             return
         except Exception as err:  # a fault of ours in one reply must not stop the others
             logger.exception("Reply %s could not be sent, attempt %d", delivery.key, claimed.attempt)
-            retry_at = datetime.now(UTC) + timedelta(seconds=pause_s(claimed.attempt))
+            retry_at = datetime.now(UTC) + timedelta(seconds=pause_s)
             is_last = claimed.attempt >= MAX_FAULTS
             await asyncio.to_thread(self._store.fail_delivery, claimed, repr(err), None if is_last else retry_at)
             return
@@ -95,8 +94,3 @@ class Outbox:
         now = datetime.now(UTC)
         self._paused = {channel: until for channel, until in self._paused.items() if until > now}
         return list(self._paused)
-
-
-def pause_s(attempt: int) -> float:
-    """Seconds before the next try, after that many: 1, 2, 4, 8, 15, 15, ..."""
-    return float(min(FIRST_PAUSE_S * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S))

@@ -11,8 +11,9 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.audiences import audience_of_viewers
 from bot.errors import CommandRejected, SettingsInvalid
-from bot.messages import Person, PersonId
+from bot.messages import Person, PersonId, Viewers
 from knowledge.documents import EVERYONE, Audience, normalise_audience
 
 if TYPE_CHECKING:
@@ -174,6 +175,10 @@ class RoleBook:
         """`groups_of` for each of many people at once."""
         found = self._store.groups_of(people)
         return {person: found.get(person, frozenset()) | {EVERYONE} for person in people}
+
+    def audience_of(self, viewers: Viewers) -> Audience:
+        """The groups whose documents all of the viewers may read; see `audience_of_viewers`."""
+        return audience_of_viewers(viewers, self.groups_of_each(viewers.people))
 
     def memberships(self) -> list[Membership]:
         return self._store.memberships()

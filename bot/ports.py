@@ -49,6 +49,12 @@ class LanguageModel(Protocol):
         """Frees what the model holds."""
 
 
+Put = Callable[[Delivery], Awaitable[None]]
+"""Hands a reply to the outbox. Raises bot.errors.DatabaseUnavailable."""
+NameOf = Callable[[PersonId], Awaitable[str]]
+"""How people know that person; the id where that cannot be found out. Never raises."""
+
+
 class ReplyStream(Protocol):
     """An answer that people see grow. What it cannot show now is shown by the delivery that ends it: it never raises."""
 
@@ -97,8 +103,8 @@ class ChatPlatform(Protocol):
     async def places(self) -> Sequence[Place]:
         """The channels and direct conversations that the bot listens to, as far as the platform tells. Raises both."""
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        """What people wrote there after the message with that id (empty: after that time), oldest first.
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
+        """What people wrote there after that time, oldest first.
 
         In its threads too, and also what addresses nobody. Raises both.
         """

@@ -8,13 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
-from bot.audiences import audience_of_viewers
 from bot.channels import ChannelSettings
 from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
 from bot.engine import AnswerEngine, failure
-from bot.errors import BotError, DatabaseUnavailable
+from bot.errors import BotError, DatabaseUnavailable, fault_id
 from bot.inbox import Responded
 from bot.messages import (
     Addressed,
@@ -26,7 +24,7 @@ from bot.messages import (
     PersonId,
     Reply,
     ReplyKind,
-    Viewers,
+    direct_delivery,
 )
 from bot.people import RoleBook
 from bot.ports import ChatPlatform
@@ -97,7 +95,7 @@ class Responder:
 
     async def respond(self, message: IncomingMessage, attempt: int) -> Responded:
         """What goes out for the message. Raises what cannot be said to a person now, so that it is tried again."""
-        settings = await self._channel(message)
+        settings = await asyncio.to_thread(self._channels.get, message.place)
         past = await asyncio.to_thread(self._exchanges.conversation, message.conversation, self._max_turns or HISTORY)
         facts = Facts(
             role=await asyncio.to_thread(self._roles.role_of, message.author),
@@ -132,9 +130,6 @@ class Responder:
         told = f"I could not answer a question in {message.place.channel}; the log says why under {fault}."
         return [public_notice(message, answer_key(message), sorry), *await self._to_admins(message, "dead", told)]
 
-    async def _channel(self, message: IncomingMessage) -> ChannelSettings:
-        return await asyncio.to_thread(self._channels.get, message.place)
-
     async def _wait(self, message: IncomingMessage, attempt: int, facts: Facts) -> Responded:
         due = message.sent_at + timedelta(minutes=facts.settings.wait_minutes)
         if facts.now < due:
@@ -167,7 +162,7 @@ class Responder:
     def _regret(self, message: IncomingMessage, err: Exception) -> Reply:
         if self._is_attended:
             return Reply(ReplyKind.ERROR, str(err))
-        fault = uuid4().hex[:8]
+        fault = fault_id()
         logger.warning("Message %s was answered with an error, fault %s: %s", message.key, fault, err)
         return error_reply(failure(err), fault)
 
@@ -179,11 +174,8 @@ class Responder:
         if message.addressed is Addressed.DIRECT:
             return Sight(groups, None, True)
         viewers = await self._platforms[message.place.platform].viewers(message.place)
-        audience = await self._audience(viewers)
+        audience = await asyncio.to_thread(self._roles.audience_of, viewers)
         return Sight(audience, None, not viewers.is_open) if audience else Sight(groups, author, True)
-
-    async def _audience(self, viewers: Viewers) -> Audience:
-        return audience_of_viewers(viewers, await asyncio.to_thread(self._roles.groups_of_each, viewers.people))
 
     async def _rest(self, message: IncomingMessage, exchange: Exchange, groups: Audience) -> list[Delivery]:
         """The offer to show the asker alone what not everybody here may read, where that answers better."""
@@ -201,10 +193,9 @@ class Responder:
         return await self._to_admins(message, "late", REPORTED.format(hours=waited, question=message.text[:200]))
 
     async def _to_admins(self, message: IncomingMessage, kind: str, text: str) -> list[Delivery]:
-        place = replace(message.place, channel="", thread="")
         admins = await asyncio.to_thread(self._roles.admins, message.author.workspace)
         reply = Reply(ReplyKind.NOTICE, text)
-        return [Delivery(DeliveryKey(f"{kind}:{message.key}:{admin}"), place, reply, to=admin) for admin in admins]
+        return [direct_delivery(f"{kind}:{message.key}:{admin}", admin, reply) for admin in admins]
 
     def _delivery(self, message: IncomingMessage, key: DeliveryKey, reply: Reply, sight: Sight) -> Delivery:
         return Delivery(key, message.answer_place, reply, to=sight.to, answers=message.id, handle=message.handle)
@@ -229,13 +220,12 @@ def public_notice(message: IncomingMessage, key: str, reply: Reply) -> Delivery:
 
 
 def _question(message: IncomingMessage, facts: Facts, sight: Sight) -> Question:
-    place = message.place
     return Question(
         message.text,
         sight.audience,
         _turns(facts.past, sight.audience),
         message.author.id,
-        ":".join((place.platform, place.workspace, place.channel)),
+        message.place.channel_key,
         facts.settings.sources,
         message.conversation,
         sight.is_private,

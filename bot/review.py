@@ -6,21 +6,19 @@ no harm, since doing it again changes nothing and no receipt is sent twice.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from bot.conversation import ExchangeId, Verdict
 from bot.errors import CommandRejected
 from bot.feedback import FeedbackService, cleaned_correction
-from bot.messages import Button, Control, Delivery, DeliveryKey, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_place
+from bot.messages import Button, Control, Delivery, Form, Person, PersonId, Reply, ReplyKind, TextInput, direct_delivery
 from bot.people import workspace_of
+from bot.ports import NameOf, Put
 from bot.replies import block_quote
 from bot.storage.exchanges import ExchangeStore
 from bot.storage.review import Correction, CorrectionState, ReviewStore
 
 logger = logging.getLogger(__name__)
-
-Put = Callable[[Delivery], Awaitable[None]]
-NameOf = Callable[[PersonId], Awaitable[str]]
 
 ANSWER_FIELD = "answer"
 _FLAGGED = "You said that an answer was wrong. It was corrected by support; thank you."
@@ -155,12 +153,7 @@ def _receipts(correction: Correction, sentences: dict[PersonId, str], answer: st
     """One to each person but who decided, and but those who are on no platform."""
     body = f"**Question**\n{block_quote(correction.question)}\n\n**Answer**\n{block_quote(answer)}"
     return [
-        Delivery(
-            key=DeliveryKey(f"receipt:{correction.id}:{person}"),
-            place=direct_place(person),
-            reply=Reply(ReplyKind.NOTICE, f"{sentence}\n\n{body}"),
-            to=person,
-        )
+        direct_delivery(f"receipt:{correction.id}:{person}", person, Reply(ReplyKind.NOTICE, f"{sentence}\n\n{body}"))
         for person, sentence in sentences.items()
         if person != correction.decided_by and person.count(":") == 2
     ]

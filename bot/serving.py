@@ -7,11 +7,13 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from bot.errors import BotError, DatabaseUnavailable, DeliveryRefused
 from bot.front_desk import FrontDesk
 from bot.inbox import Inbox
 from bot.outbox import Outbox
+from bot.pauses import growing_pause_s
 from bot.ports import ChatPlatform
 from bot.settings import ChatSettings
 
@@ -49,21 +51,17 @@ class Server:
                 from bot.health import serve_health  # its aiohttp comes with a platform's packages
 
                 address = (self.settings.health_host, self.settings.health_port)
-                await stack.enter_async_context(serve_health(*address, self.readiness))
+                await stack.enter_async_context(serve_health(*address, partial(readiness, self.platforms)))
             await self.front_desk.resume()
             workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
             noting = asyncio.create_task(self._note_connected())
             connections = [asyncio.create_task(self._supervise(platform)) for platform in self.platforms.values()]
-            over = asyncio.create_task(_all_over(connections))
+            over = asyncio.create_task(asyncio.wait(connections))
             await asyncio.wait([asyncio.create_task(stop.wait()), over], return_when=asyncio.FIRST_COMPLETED)
             await self._drain(workers, [noting, *connections])
             refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
             if len(refusals) == len(connections):
                 raise refusals[0]
-
-    def readiness(self) -> dict[str, bool]:
-        """For each platform, whether messages reach us."""
-        return {name: platform.is_connected for name, platform in self.platforms.items()}
 
     async def _supervise(self, platform: ChatPlatform) -> None:
         """Keeps one platform running; what it raises is waited out, with pauses that grow while it does not come up."""
@@ -86,7 +84,7 @@ class Server:
             except Exception:  # one of the outermost loops: one platform must not stop the others
                 logger.exception("%s broke off", platform.name)
             attempt = 0 if was_up else attempt + 1
-            await asyncio.sleep(pause_s(attempt, random.random()))
+            await asyncio.sleep(growing_pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random()))
 
     async def _came_up(self, platform: ChatPlatform) -> None:
         while not platform.is_connected:
@@ -115,14 +113,9 @@ class Server:
             await asyncio.sleep(NOTE_EVERY_S)
 
 
-def pause_s(attempt: int, jitter: float) -> float:
-    """Seconds before a platform is started again: doubling, with up to half of it at random (jitter in 0..1)."""
-    whole: float = min(FIRST_PAUSE_S * 2 ** min(attempt, 10), LONGEST_PAUSE_S)
-    return whole * (0.5 + 0.5 * jitter)
-
-
-async def _all_over(connections: Sequence[asyncio.Task[None]]) -> None:
-    await asyncio.wait(connections)
+def readiness(platforms: Mapping[str, ChatPlatform]) -> dict[str, bool]:
+    """For each platform, whether messages reach us."""
+    return {name: platform.is_connected for name, platform in platforms.items()}
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

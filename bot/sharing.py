@@ -1,41 +1,37 @@
 """Shows an answer to more people, or more of it to one: always made anew for those who will see it, never copied."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.audiences import audience_of_viewers
 from bot.conversation import Exchange, ExchangeId, Outcome, Question
 from bot.engine import AnswerEngine
 from bot.errors import CommandRejected
-from bot.messages import Delivery, DeliveryKey, Notice, Person, Place, Reply, Viewers
+from bot.messages import Delivery, DeliveryKey, Notice, Person, Place, Reply
 from bot.people import RoleBook
+from bot.ports import ChatPlatform, Put
 from bot.replies import reply_of
 from bot.storage.exchanges import ExchangeStore, StoredExchange
 from knowledge.documents import Audience
-
-ViewersOf = Callable[[Place], Awaitable[Viewers]]
-PutDelivery = Callable[[Delivery], Awaitable[None]]
 
 
 class Sharing:
     """What the buttons "Share" and "Show me" do."""
 
     def __init__(
-        self, engine: AnswerEngine, exchanges: ExchangeStore, roles: RoleBook, viewers: ViewersOf, put: PutDelivery
+        self, engine: AnswerEngine, exchanges: ExchangeStore, roles: RoleBook, platforms: Mapping[str, ChatPlatform], put: Put
     ) -> None:
         self._engine = engine
         self._exchanges = exchanges
         self._roles = roles
-        self._viewers = viewers
+        self._platforms = platforms
         self._put = put
 
     async def share(self, person: Person, exchange_id: ExchangeId, place: Place) -> Notice:
         """Posts the answer to the person's own question, made of what everybody there may read. Raises CommandRejected."""
         asked = await self._own(person, exchange_id)
-        viewers = await self._viewers(place)
-        groups = await asyncio.to_thread(self._roles.groups_of_each, viewers.people)
-        audience = audience_of_viewers(viewers, groups)
+        viewers = await self._platforms[place.platform].viewers(place)
+        audience = await asyncio.to_thread(self._roles.audience_of, viewers)
         exchange = await self._again(asked, audience, place.conversation, is_private=not viewers.is_open)
         if exchange.answer.outcome is not Outcome.ANSWERED:
             raise CommandRejected(

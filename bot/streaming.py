@@ -12,7 +12,7 @@ from bot.ports import ChatPlatform, ReplyStream
 class Drafts(Protocol):
     """Remembers the messages that grow, until the delivery with their key ends them. Called from threads."""
 
-    def begin_stream(self, key: DeliveryKey, platform: str, now: datetime) -> bool:
+    def begin_stream(self, key: DeliveryKey, now: datetime) -> bool:
         """Notes, before anything is shown, that an answer will grow under this key; False when one has begun before."""
 
     def set_draft(self, key: DeliveryKey, message_id: str) -> None: ...
@@ -51,8 +51,7 @@ class Streamer:
                 await stream.append(self._with_waiting(piece))
 
     async def _open(self) -> ReplyStream | None:
-        now = datetime.now(UTC)
-        is_first = await asyncio.to_thread(self._drafts.begin_stream, self._key, self._message.place.platform, now)
+        is_first = await asyncio.to_thread(self._drafts.begin_stream, self._key, datetime.now(UTC))
         return await self._platform.open_stream(self._key, self._message, self._posted) if is_first else None
 
     async def _posted(self, message_id: str) -> None:

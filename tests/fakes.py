@@ -91,10 +91,10 @@ class RecordingStream:
 class RecordingPlatform:
     """A ChatPlatform that keeps what it was given to deliver, once for each key. `refusals` are raised first, in order."""
 
-    def __init__(self, name: str = "fake", viewers: Viewers | None = None) -> None:
+    def __init__(self, name: str = "fake") -> None:
         self.name = name
         self.is_connected = False
-        self.viewers_of_all = viewers or Viewers(is_open=True, has_outsiders=False)
+        self.viewers_of_all = Viewers(is_open=True, has_outsiders=False)
         self.deliveries: list[Delivery] = []
         self.drafts: list[str] = []
         self.streams: list[RecordingStream] = []
@@ -142,8 +142,8 @@ class RecordingPlatform:
     async def places(self) -> Sequence[Place]:
         return list(self.missed_messages) or [Place(self.name, "T1", "C1")]
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
-        return [message for message in self.missed_messages.get(place, []) if message.id > after and message.sent_at > since]
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
+        return [message for message in self.missed_messages.get(place, []) if message.sent_at > since]
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         return self.has_answers

@@ -143,7 +143,7 @@ class ConsolePlatform:
     async def places(self) -> Sequence[Place]:
         return [replace(self._seat.place, thread="")]
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
         """Nothing: what is typed while nobody listens waits in the terminal, and is read when somebody does."""
         return []
 

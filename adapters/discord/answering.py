@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import discord
 
-from adapters.discord.delivery import EXPIRED, FOLLOW_UPS, ORIGINAL, Post
-from adapters.discord.inbound import read_custom_id, typed_texts
+from adapters.controls import decode
+from adapters.discord.delivery import BAD_REQUEST, EXPIRED, FOLLOW_UPS, ORIGINAL, Post
+from adapters.discord.inbound import typed_texts
 from adapters.discord.rendering import (
     EPHEMERAL,
     Payload,
@@ -31,7 +32,6 @@ PATIENCE_S = 1.8  # Discord waits for three seconds, and the way there takes som
 CALLBACK = "/interactions/{webhook_id}/{webhook_token}/callback"
 MESSAGE, DEFERRED, DEFERRED_UPDATE, CHOICES, MODAL = 4, 5, 6, 8, 9
 ALREADY_ACKNOWLEDGED = 40060
-BAD_REQUEST = 400
 DONE = Notice("Done.")
 ASK_AGAIN = Notice("That took me too long, and Discord has given up on it. Please try once more.")
 FORM_READY = "This took a moment. Here is the form:"
@@ -150,7 +150,7 @@ class Answering:
             return [*render_home(response.home), *(render_notice(more) if isinstance(more, Notice) else [])]
         if isinstance(response, FieldErrors):
             data: Any = self._interaction.data
-            control, subject = read_custom_id(data["custom_id"]) or (Control.CANCEL, "")
+            control, subject = decode(data["custom_id"]) or (Control.CANCEL, "")
             return render_errors(control, subject, response.errors.values(), typed_texts(data).values())
         if isinstance(response, Reply):
             return [{**message, "flags": message["flags"] | EPHEMERAL} for message in render_reply(response)]

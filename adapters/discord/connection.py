@@ -124,9 +124,9 @@ class DiscordPlatform:
     async def places(self) -> Sequence[Place]:
         return places(self._connected_gateway())
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
         gateway = self._connected_gateway()
-        return await self._intake.missed(place, after, since, gateway, _own_id(gateway))
+        return await self._intake.missed(place, since, gateway, _own_id(gateway))
 
     async def is_answered(self, message: IncomingMessage) -> bool:
         return await self._intake.is_answered(message)

@@ -6,14 +6,14 @@ that Discord gives only on request.
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import discord
 
 from adapters.discord.inbound import NO_SERVER, PLATFORM, Whereabouts, person_id, read_member, user_of, whereabouts
 from adapters.discord.rest import NAME, Refused, Rest, translated
+from adapters.recent import Recent
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.messages import Person, PersonId, Place, Viewers
 
@@ -21,37 +21,10 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED_S = 300.0
 MEMBERS_AT_ONCE = 200  # permissions of that many are worked out before others get their turn
-MAX_REMEMBERED = 10_000
 NO_MEMBERS = (
     "Discord does not tell who is in the server, so answers in closed channels can use no document. "
     'Switch on "Server Members Intent" on the page Bot of the Developer Portal.'
 )
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-class Remembered(Generic[Key, Value]):
-    """Asks for what it does not know, and knows it for a while."""
-
-    def __init__(self, ask: Callable[[Key], Awaitable[Value]]) -> None:
-        self._ask = ask
-        self._known: dict[Key, tuple[float, Value]] = {}
-        self._asking: dict[Key, asyncio.Lock] = {}
-
-    async def get(self, key: Key) -> Value:
-        async with self._asking.setdefault(key, asyncio.Lock()):
-            found = self._known.get(key)
-            if found is None or found[0] < time.monotonic():
-                self._forget_old()
-                found = self._known[key] = (time.monotonic() + REMEMBERED_S, await self._ask(key))
-            return found[1]
-
-    def _forget_old(self) -> None:
-        if len(self._known) >= MAX_REMEMBERED:
-            now = time.monotonic()
-            self._known = {key: entry for key, entry in self._known.items() if entry[0] >= now}
-            self._asking = {key: lock for key, lock in self._asking.items() if lock.locked()}
 
 
 class Directory:
@@ -60,17 +33,17 @@ class Directory:
     def __init__(self, rest: Rest, gateway: Callable[[], discord.Client | None]) -> None:
         self._rest = rest
         self._gateway = gateway
-        self._channels = Remembered(self._fetch_channel)
-        self._servers = Remembered(self._fetch_server)
-        self._people = Remembered(self._fetch_person)
-        self._members = Remembered(self._fetch_members)
+        self._channels: Recent[int, Whereabouts] = Recent(REMEMBERED_S)
+        self._servers: Recent[int, discord.Guild | None] = Recent(REMEMBERED_S)
+        self._people: Recent[tuple[int, int], Person | None] = Recent(REMEMBERED_S)
+        self._members: Recent[int, Sequence[discord.Member] | None] = Recent(REMEMBERED_S)
 
     async def whereabouts(self, channel_id: int, seen: object = None) -> Whereabouts:
         """`seen` is the channel as discord.py gave it, if it did. Raises PlatformUnavailable, Refused."""
         gateway = self._gateway()
         known = whereabouts(seen) or whereabouts(gateway.get_channel(channel_id) if gateway else None)
         is_enough = known is not None and (not known.is_direct or known.recipient is not None)
-        return known if known and is_enough else await self._channels.get(channel_id)
+        return known if known and is_enough else await self._channels.get(channel_id, partial(self._fetch_channel, channel_id))
 
     def has_thread(self, thread_id: int) -> bool:
         """Whether the thread is known to be there; one that was put away is not."""
@@ -85,14 +58,14 @@ class Directory:
 
     async def person_in_private(self, user_id: int) -> Person:
         """Raises PlatformUnavailable."""
-        found = [person for guild in self._guilds() if (person := await self._people.get((guild, user_id)))]
+        found = [person for guild in self._guilds() if (person := await self._known_person(guild, user_id))]
         members = [person for person in found if person.is_member]
         stranger = Person(person_id(NO_SERVER, user_id), str(user_id), is_member=False)
         return next(iter(members or found), stranger)
 
     async def person_in(self, guild_id: int, user_id: int) -> Person:
         """Raises PlatformUnavailable."""
-        found = await self._people.get((guild_id, user_id))
+        found = await self._known_person(guild_id, user_id)
         return found or Person(person_id(guild_id, user_id), str(user_id), is_member=False)
 
     async def name_of(self, person: PersonId) -> str:
@@ -100,7 +73,7 @@ class Directory:
         if not (workspace.isdecimal() and user.isdecimal()):
             return person
         try:
-            found = await self._people.get((int(workspace), int(user)))
+            found = await self._known_person(int(workspace), int(user))
         except (PlatformUnavailable, DeliveryRefused):
             found = None
         return found.name if found else person
@@ -121,7 +94,7 @@ class Directory:
         """Whoever may join the server may read its open channels: there, its members are not counted one by one."""
         if channel.permissions_for(channel.guild.default_role).view_channel:
             return Viewers(is_open=True, has_outsiders=False)
-        members = await self._members.get(channel.guild.id)
+        members = await self._members.get(channel.guild.id, partial(self._fetch_members, channel.guild.id))
         if members is None:
             return Viewers(is_open=False, has_outsiders=True)
         people: list[Person] = []
@@ -140,6 +113,9 @@ class Directory:
             raise Refused(404, 0, f"the channel {channel_id} is of a kind that cannot be used")
         return found
 
+    async def _server(self, guild_id: int) -> discord.Guild | None:
+        return await self._servers.get(guild_id, partial(self._fetch_server, guild_id))
+
     async def _fetch_server(self, guild_id: int) -> discord.Guild | None:
         """None where the bot is not in it."""
         client = await self._rest.client()
@@ -149,10 +125,12 @@ class Directory:
             return None
         return found
 
-    async def _fetch_person(self, key: tuple[int, int]) -> Person | None:
+    async def _known_person(self, guild_id: int, user_id: int) -> Person | None:
         """None for who is not in the server."""
-        guild_id, user_id = key
-        server = await self._servers.get(guild_id) if guild_id else None
+        return await self._people.get((guild_id, user_id), partial(self._fetch_person, guild_id, user_id))
+
+    async def _fetch_person(self, guild_id: int, user_id: int) -> Person | None:
+        server = await self._server(guild_id) if guild_id else None
         if server is None:
             return None
         try:
@@ -162,7 +140,7 @@ class Directory:
 
     async def _fetch_members(self, guild_id: int) -> Sequence[discord.Member] | None:
         """Everybody in the server; None where Discord does not say."""
-        server = await self._servers.get(guild_id)
+        server = await self._server(guild_id)
         if server is None:
             return None
         try:

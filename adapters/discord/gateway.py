@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import discord
 
-from adapters.discord.rest import proxy_for
+from adapters.proxies import proxy_for
 from bot.settings import DiscordSettings
 
 logger = logging.getLogger(__name__)

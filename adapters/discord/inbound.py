@@ -10,12 +10,11 @@ from typing import Any, TypeAlias
 
 import discord
 
-from bot.messages import Addressed, Control, IncomingMessage, MessageRef, Person, PersonId, Place
+from bot.messages import Addressed, IncomingMessage, MessageRef, Person, PersonId, Place
 
 PLATFORM = "discord"
 NO_SERVER = "0"
 """The workspace of people who share no server with the bot; they are members of nothing."""
-CUSTOM_ID_PREFIX = "timbre"
 MESSAGE_TYPES = (discord.MessageType.default, discord.MessageType.reply)
 _TOKEN = re.compile(
     r"<(?:@!?(?P<user>\d+)|@&(?P<role>\d+)|#(?P<channel>\d+)|/(?P<command>[^<>:\n]+):\d+|a?:(?P<emoji>\w+):\d+"
@@ -71,11 +70,6 @@ def read_member(member: discord.Member) -> Person:
     """Bots, those who have not accepted the server's rules yet and guests of a voice channel are no members."""
     is_member = not (member.bot or member.pending or member.flags.guest)
     return Person(person_id(member.guild.id, member.id), member.display_name, is_member)
-
-
-def read_stranger(user: discord.User | discord.Member) -> Person:
-    """Somebody who is in no server of the bot's any more."""
-    return Person(person_id(NO_SERVER, user.id), user.display_name, is_member=False)
 
 
 def is_of_a_person(message: discord.Message) -> bool:
@@ -140,19 +134,6 @@ def with_person_ids(words: str, guild: str) -> str:
     return _PERSON_TOKEN.sub(lambda token: person_id(guild, token[1]), words)
 
 
-def custom_id(control: Control, subject: str) -> str:
-    return f"{CUSTOM_ID_PREFIX}:{control}:{subject}"
-
-
-def read_custom_id(text: str) -> tuple[Control, str] | None:
-    """What a button or form is for; None for one that is not ours, or of a version that knew more."""
-    prefix, _, rest = text.partition(":")
-    word, _, subject = rest.partition(":")
-    if prefix != CUSTOM_ID_PREFIX or word not in set(Control):
-        return None
-    return Control(word), subject
-
-
 def read_form(data: Payload) -> dict[str, str]:
     """The values of a submitted form by field."""
     return {**typed_texts(data), **{str(part["custom_id"]): str((part["values"] or [""])[0]) for part in _parts(data, "values")}}
@@ -177,19 +158,14 @@ class Chosen:
 
     entry: str
     ref: MessageRef
-    author: int
-    is_by_bot: bool
     text: str
 
 
 def read_menu(data: Payload, place: Place) -> Chosen:
     message = data["resolved"]["messages"][data["target_id"]]
-    author = message["author"]
     names = {int(user["id"]): user.get("global_name") or user["username"] for user in message.get("mentions", ())}
     return Chosen(
         entry=data["name"],
         ref=MessageRef(place, message["id"]),
-        author=int(author["id"]),
-        is_by_bot=bool(author.get("bot")),
         text=readable(message["content"], names),
     )

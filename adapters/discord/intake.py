@@ -1,7 +1,6 @@
 """Hands what people write and react to on to the front desk, and fetches what they wrote while nobody was listening.
 
-The messages of a channel and of its threads are committed one after the other, so that the newest one that is stored tells what
-has come in.
+The messages of a channel and of its threads are committed one after the other: what follows a question is not answered before it.
 """
 
 import asyncio
@@ -155,11 +154,9 @@ class Intake:
 
     # what was missed ---------------------------------------------------------------------------------------------------------
 
-    async def missed(
-        self, place: Place, after: str, since: datetime, gateway: discord.Client, own_id: int
-    ) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime, gateway: discord.Client, own_id: int) -> Sequence[IncomingMessage]:
         """What people said, in threads too. Raises PlatformUnavailable, Refused."""
-        first = int(after) if after else discord.utils.time_snowflake(since)
+        first = discord.utils.time_snowflake(since)
         channel = gateway.get_channel(int(place.channel))
         if not isinstance(channel, discord.abc.GuildChannel):
             here = await self._directory.whereabouts(int(place.channel), channel)

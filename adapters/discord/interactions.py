@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from adapters.controls import decode
 from adapters.discord import commands
 from adapters.discord.answering import Answer, Answering, Start
 from adapters.discord.delivery import Post, handle_of
 from adapters.discord.directory import Directory
-from adapters.discord.inbound import PLATFORM, read_custom_id, read_form, read_menu, readable
+from adapters.discord.inbound import PLATFORM, read_form, read_menu, readable
 from adapters.discord.rest import Rest
 from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.messages import (
@@ -80,7 +81,7 @@ class Interactions:
             return NOT_NOW
 
     async def _click(self, answering: Answering, interaction: discord.Interaction, data: Any) -> Response:
-        found = read_custom_id(data["custom_id"])
+        found = decode(data["custom_id"])
         if found is None or interaction.message is None:
             return OUTDATED
         person, place = await self._who_and_where(interaction)
@@ -96,7 +97,7 @@ class Interactions:
         return await self._front_desk.click(moved, answering.say) or IN_PRIVATE
 
     async def _submit(self, interaction: discord.Interaction, data: Any) -> Response:
-        found = read_custom_id(data["custom_id"])
+        found = decode(data["custom_id"])
         if found is None:
             return OUTDATED
         person, place = await self._who_and_where(interaction)

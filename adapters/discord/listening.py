@@ -1,7 +1,5 @@
 """Turns what a connection tells into work beside it, so that heartbeats never wait, and keeps count of that work."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,34 +8,29 @@ import discord
 from adapters.discord.intake import Intake, myself
 from adapters.discord.interactions import Interactions
 from adapters.discord.supervisor import ConnectionState
-
-logger = logging.getLogger(__name__)
+from adapters.tasks import Tasks
 
 
 class Work:
     """What is under way. What is started after `finish` is not done."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.is_over = False
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         if self.is_over:
             work.close()
-            return
-        task = asyncio.create_task(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            self._tasks.start(work)
 
     async def finish(self) -> None:
         """Returns when all of it is done."""
         self.is_over = True
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.drain()
 
     def cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
 
 class Ears:
@@ -75,10 +68,3 @@ class Ears:
 
     def disconnected(self) -> None:
         self._state.disconnected()
-
-
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:  # one of the outermost loops: what one person did must not stop the others
-        logger.exception("Something that came from Discord could not be handled")

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from adapters.discord.inbound import custom_id
+from adapters.controls import encode
 from adapters.text import plain, shortened, split
 from bot.links import without_links
-from bot.messages import Button, Choice, Control, Form, Greeting, Home, Item, Link, Notice, Reply, ReplyKind, TextInput
+from bot.messages import Button, Choice, Control, Form, Greeting, Home, Link, Notice, Reply, ReplyKind, TextInput
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -79,12 +79,10 @@ def render_home(home: Home) -> list[Payload]:
         silent = [item for item in section.items if not item.buttons]
         lines = [f"### {section.title}", *(f"- {item.text}" for item in silent)]
         messages += _texts("\n".join(lines), (), EPHEMERAL)
-        messages += [message for item in section.items if item.buttons for message in _item(item)]
+        for item in section.items:
+            if item.buttons:
+                messages += _texts(item.text, item.buttons, EPHEMERAL)
     return messages
-
-
-def _item(item: Item) -> list[Payload]:
-    return _texts(item.text, item.buttons, EPHEMERAL)
 
 
 def render_greeting(greeting: Greeting) -> list[Payload]:
@@ -96,7 +94,7 @@ def render_greeting(greeting: Greeting) -> list[Payload]:
 def render_errors(control: Control, subject: str, errors: Iterable[str], texts: Iterable[str]) -> list[Payload]:
     """A form that was not accepted, for one person's eyes: what is wrong, and what they typed, which Discord has thrown away."""
     typed = [f"What you wrote:\n{_quoted(safe(text))}" for text in texts if text.strip()]
-    messages = _texts("\n\n".join(["⚠️ " + " ".join(errors)]), (), EPHEMERAL)
+    messages = _texts("⚠️ " + " ".join(errors), (), EPHEMERAL)
     messages += [_message(part, EPHEMERAL) for text in typed for part in split(text, MAX_CONTENT_CHARS)]
     messages[-1]["components"] = button_rows([Button(control, subject, TRY_AGAIN)])
     return messages
@@ -135,7 +133,7 @@ def thread_name(question: str) -> str:
 
 def button_rows(buttons: Iterable[Button]) -> list[Payload]:
     """Rows of five; a button that would be doubled, or whose subject does not fit, is left out."""
-    unique = {custom_id(button.control, button.subject): button for button in buttons}
+    unique = {encode(button.control, button.subject): button for button in buttons}
     fitting = [_button(name, button) for name, button in unique.items() if len(name) <= MAX_CUSTOM_ID_CHARS]
     rows = [fitting[start : start + BUTTONS_IN_ROW] for start in range(0, len(fitting), BUTTONS_IN_ROW)]
     return [{"type": ACTION_ROW, "components": row} for row in rows[:MAX_ROWS]]
@@ -152,7 +150,7 @@ def render_form(form: Form) -> Payload:
     """The data of a modal; Discord has room for five fields."""
     return {
         "title": shortened(form.title, MAX_TITLE_CHARS),
-        "custom_id": custom_id(form.control, form.subject),
+        "custom_id": encode(form.control, form.subject),
         "components": [_field(field) for field in form.fields[:MAX_FIELDS]],
     }
 

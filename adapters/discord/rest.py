@@ -4,11 +4,9 @@ One client for the life of the platform: connections to the gateway come and go,
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Mapping
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import discord
@@ -16,6 +14,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from adapters.proxies import proxy_for
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.settings import DiscordSettings
 
@@ -46,22 +45,6 @@ def point_at(settings: DiscordSettings) -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody here speaks
     Route.BASE = settings.api_url.rstrip("/")
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for that address; never one for this machine itself."""
-    address = yarl.URL(url)
-    host = address.host or ""
-    if _is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get({"wss": "https", "ws": "http"}.get(address.scheme, address.scheme))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 class Rest:

@@ -11,7 +11,7 @@ from adapters.discord.directory import NO_MEMBERS
 from adapters.discord.inbound import PLATFORM
 from adapters.discord.rest import Rest, point_at, translated
 from adapters.discord.supervisor import NO_CONTENT, SESSIONS_KEPT, Memory
-from bot.doctor import Finding
+from bot.doctor import DO_AS_TOLD, Finding
 from bot.errors import BotError
 from bot.settings import DiscordSettings
 
@@ -89,7 +89,7 @@ async def _examined(rest: Rest, settings: DiscordSettings) -> Sequence[Finding]:
             *[await each(rest, client, settings) for each in checks],
         ]
     except BotError as err:
-        return [Finding("Discord token", False, str(err), "Do what the message says, then run `timbre doctor` again.")]
+        return [Finding("Discord token", False, str(err), DO_AS_TOLD)]
 
 
 async def _intents(rest: Rest, client: discord.Client, settings: DiscordSettings) -> Finding:

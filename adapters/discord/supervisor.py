@@ -16,6 +16,7 @@ import discord
 from adapters.discord.inbound import PLATFORM
 from adapters.discord.rest import BAD_TOKEN, NAME, BadToken, Rest
 from bot.errors import DeliveryRefused, PlatformUnavailable
+from bot.pauses import growing_pause_s
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,6 @@ async def keep_connected(
     state: ConnectionState,
     *,
     first_pause_s: float = FIRST_PAUSE_S,
-    chance: Callable[[], float] = random.random,
 ) -> None:
     """Calls `connect` (may it ask for the text of messages?) again whenever it ends, until cancelled.
 
@@ -181,13 +181,7 @@ async def keep_connected(
             reason = repr(err)
         failures = 0 if state.held_s(started) >= STEADY_S else failures + 1
         state.disconnected(reason)
-        await asyncio.sleep(pause_s(failures, first_pause_s, chance()))
-
-
-def pause_s(failures: int, first_pause_s: float, chance: float) -> float:
-    """Between half and all of 1, 2, 4, ... 60 s after that many failures in a row; `chance` is from 0 to 1 (pure)."""
-    longest = min(first_pause_s * 2.0 ** min(failures, 16), LONGEST_PAUSE_S)
-    return longest * (0.5 + chance / 2)
+        await asyncio.sleep(growing_pause_s(failures, first_pause_s, LONGEST_PAUSE_S, random.random()))
 
 
 def _reason(err: discord.ConnectionClosed) -> str:

@@ -34,8 +34,6 @@ from adapters.slack.inbound import (
     Stopped,
     Submitted,
     is_timestamp,
-    mentioned,
-    message_of,
     read_action,
     read_command,
     read_event,
@@ -46,10 +44,10 @@ from adapters.slack.inbound import (
 from adapters.slack.interactions import Ack, Interactions
 from adapters.slack.people import People
 from adapters.slack.streaming import Streams
-from adapters.slack.tasks import Tasks
 from adapters.slack.watchdog import Socket
 from adapters.slack.web import NOT_LET_IN, SlackRefused, SlackWeb, library_logger
 from adapters.slack.workspaces import NotInstalled, OneWorkspace, Workspace, Workspaces
+from adapters.tasks import Tasks
 from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.messages import Delivery, DeliveryKey, IncomingMessage, Mark, MessageRef, PersonId, Place, Viewers
@@ -156,9 +154,9 @@ class SlackPlatform:
     async def places(self) -> Sequence[Place]:
         return [place for workspace in await self._workspaces.all() for place in await self._history.places(workspace)]
 
-    async def missed(self, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+    async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:
         try:
-            return await self._history.missed(await self._workspaces.of(place.workspace), place, after, since)
+            return await self._history.missed(await self._workspaces.of(place.workspace), place, since)
         except (NotInstalled, SlackRefused) as err:
             logger.warning("What was missed in %s cannot be fetched: %s", place.channel, err)
             return []
@@ -271,7 +269,7 @@ class SlackPlatform:
             return
         event = read_event(body, workspace.user)
         if isinstance(event, Post):
-            await self._desk.receive(await self._message(workspace, event))
+            await self._desk.receive(await self._people.message(workspace, event))
         elif isinstance(event, Reaction):
             person = await self._people.person(workspace, event.actor)
             await self._desk.react(person, event.message, event.emoji, event.is_added)
@@ -281,11 +279,6 @@ class SlackPlatform:
             self._people.members_changed(workspace.id, event.channel)
         elif event:
             self._tasks.start(self._happened(workspace, event))
-
-    async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
-        author = await self._people.person(workspace, post.author)
-        names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
-        return message_of(post, author, names, workspace.user)
 
     async def _happened(self, workspace: Workspace, event: Opened | Removed) -> None:
         if isinstance(event, Opened):

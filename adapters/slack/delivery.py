@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from adapters.recent import Recent
 from adapters.slack.inbound import HANDLE_LIVES, is_timestamp
-from adapters.slack.recent import Recent
 from adapters.slack.rendering import Content, Json, contents
 from adapters.slack.streaming import Streams
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
@@ -121,12 +121,12 @@ class Deliverer:
         """Puts the content in place of what a message of ours says. Raises both."""
         await self._web.call(workspace.token, lambda client: client.chat_update(channel=channel, ts=ts, **_said(content)))
 
-    async def respond(self, response_url: str, content: Content, *, replaces: bool) -> bool:
+    async def respond(self, response_url: str, content: Content, *, replaces: bool = False, thread: str = "") -> bool:
         """Shows it through the address, or in place of what was shown there before; False where that is not possible."""
         if not await self._may_use(response_url):
             return False
         try:
-            await self._response(response_url, content, {"replace_original": replaces})
+            await self._response(response_url, content, {"replace_original": replaces} | _thread(thread))
         except SlackRefused as err:
             logger.debug("A response address is used up: %s", err)
             return False
@@ -142,12 +142,7 @@ class Deliverer:
     async def _respond(self, response_url: str, thread: str, shown: Sequence[Content]) -> Sequence[Content]:
         """What could not be shown through the address."""
         for number, content in enumerate(shown):
-            if not await self._may_use(response_url):
-                return shown[number:]
-            try:
-                await self._response(response_url, content, {"replace_original": False} | _thread(thread))
-            except SlackRefused as err:
-                logger.debug("A response address is used up: %s", err)
+            if not await self.respond(response_url, content, thread=thread):
                 return shown[number:]
         return []
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from adapters.slack.inbound import PLATFORM, Post, is_timestamp, mentioned, message_of, read_post
+from adapters.slack.inbound import PLATFORM, is_timestamp, read_post
 from adapters.slack.people import People
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
@@ -35,34 +35,32 @@ class History:
         ids = [str(channel.get("id") or "") async for page in pages for channel in page.get("channels") or []]
         return [Place(PLATFORM, workspace.id, id) for id in ids if id]
 
-    async def missed(self, workspace: Workspace, place: Place, after: str, since: datetime) -> Sequence[IncomingMessage]:
+    async def missed(self, workspace: Workspace, place: Place, since: datetime) -> Sequence[IncomingMessage]:
         """Everything that people wrote, oldest first."""
-        first = f"{since.timestamp():.6f}"
-        oldest = max(first, after, key=_seconds) if is_timestamp(after) else first
-        written = await self._written(workspace, place.channel, oldest)
+        written = await self._written(workspace, place.channel, since.timestamp())
         read = partial(read_post, workspace=workspace.id, bot_user=workspace.user, channel=place.channel)
         posts = {post.ts: post for message in written if (post := read(message))}
         ordered = sorted(posts.values(), key=lambda post: _seconds(post.ts))
-        return await asyncio.gather(*(self._message(workspace, post) for post in ordered))
+        return await asyncio.gather(*(self._people.message(workspace, post) for post in ordered))
 
     async def is_answered(self, workspace: Workspace, message: IncomingMessage) -> bool:
         place, author = message.answer_place, message.author.id.rpartition(":")[2]
         replies = await self._thread(workspace, place.channel, place.thread, message.id)
         return any(reply.get("user") != author and _seconds(str(reply.get("ts"))) > _seconds(message.id) for reply in replies)
 
-    async def _written(self, workspace: Workspace, channel: str, oldest: str) -> list[Found]:
+    async def _written(self, workspace: Workspace, channel: str, since: float) -> list[Found]:
         """Everything after that moment, in threads too."""
-        begun = f"{max(_seconds(oldest) - THREAD_AGE.total_seconds(), 0):.6f}"
+        begun = f"{max(since - THREAD_AGE.total_seconds(), 0):.6f}"
         pages = self._web.pages(
             workspace.token,
             lambda client, cursor: client.conversations_history(channel=channel, oldest=begun, limit=PAGE, cursor=cursor or None),
         )
         tops: list[Found] = [message async for page in pages for message in page.get("messages") or []]
-        found = [message for message in tops if _seconds(str(message.get("ts"))) > _seconds(oldest)]
+        found = [message for message in tops if _seconds(str(message.get("ts"))) > since]
         for top in tops:
-            if _seconds(str(top.get("latest_reply") or "")) > _seconds(oldest):
-                replies = await self._thread(workspace, channel, str(top["ts"]), oldest)
-                found += [reply for reply in replies if _seconds(str(reply.get("ts"))) > _seconds(oldest)]
+            if _seconds(str(top.get("latest_reply") or "")) > since:
+                replies = await self._thread(workspace, channel, str(top["ts"]), f"{since:.6f}")
+                found += [reply for reply in replies if _seconds(str(reply.get("ts"))) > since]
         return found
 
     async def _thread(self, workspace: Workspace, channel: str, ts: str, oldest: str) -> list[Found]:
@@ -78,11 +76,6 @@ class History:
             if err.code in ("thread_not_found", "message_not_found"):
                 return []
             raise
-
-    async def _message(self, workspace: Workspace, post: Post) -> IncomingMessage:
-        author = await self._people.person(workspace, post.author)
-        names = await self._people.names(workspace, mentioned(post.text) - {workspace.user})
-        return message_of(post, author, names, workspace.user)
 
 
 def _seconds(ts: str) -> float:

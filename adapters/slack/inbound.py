@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from adapters.controls import decode
 from bot.messages import Addressed, Command, Control, IncomingMessage, MessageRef, Person, PersonId, Place
 
 PLATFORM = "slack"
@@ -296,18 +297,6 @@ def read_submission(body: Json) -> Submitted | None:
         tuple(_text(block, "block_id") for block in blocks if _text(block, "type") == "input") if isinstance(blocks, list) else ()
     )
     return Submitted(actor, _place(_text(view, "private_metadata"), actor.workspace), *meant, values, names)
-
-
-def encode(control: Control, subject: str) -> str:
-    """What a button carries."""
-    return f"timbre:{control}:{subject}"
-
-
-def decode(text: str) -> tuple[Control, str] | None:
-    """None for what is none of our buttons, or of a Timbre that knew more of them."""
-    prefix, _, rest = text.partition(":")
-    word, _, subject = rest.partition(":")
-    return (Control(word), subject) if prefix == "timbre" and word in {*Control} else None
 
 
 def place_note(place: Place) -> str:

@@ -15,8 +15,8 @@ from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from sqlalchemy import desc, select
 
+from adapters.recent import Recent
 from adapters.slack.manifest import SCOPES
-from adapters.slack.recent import Recent
 from adapters.slack.web import library_logger
 from adapters.slack.workspaces import NotInstalled, Workspace
 from bot.settings import SlackSettings

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from adapters.slack.inbound import PLATFORM, Actor
-from adapters.slack.recent import Recent
+from adapters.recent import Recent
+from adapters.slack.inbound import PLATFORM, Actor, Post, mentioned, message_of
 from adapters.slack.web import PAGE, SlackRefused, SlackWeb
 from adapters.slack.workspaces import Workspace
-from bot.messages import Person, PersonId, Place, Viewers
+from bot.messages import IncomingMessage, Person, PersonId, Place, Viewers
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,12 @@ class People:
         wanted = sorted(set(users))[:ASKED_ONE_BY_ONE]
         found = await asyncio.gather(*(self._user(workspace, user) for user in wanted))
         return {user: known.name for user, known in zip(wanted, found, strict=True)}
+
+    async def message(self, workspace: Workspace, post: Post) -> IncomingMessage:
+        """The post with the names of those who wrote it and whom it names. Raises PlatformUnavailable."""
+        author = await self.person(workspace, post.author)
+        names = await self.names(workspace, mentioned(post.text) - {workspace.user})
+        return message_of(post, author, names, workspace.user)
 
     async def viewers(self, workspace: Workspace, place: Place) -> Viewers:
         """Raises PlatformUnavailable."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from adapters.slack.inbound import FIELD, RATING, encode, place_note
+from adapters.controls import encode
+from adapters.slack.inbound import FIELD, RATING, place_note
 from adapters.slack.markup import clean, escaped, link, markdown, mrkdwn
 from adapters.text import plain, shortened, split
 from bot.links import without_links

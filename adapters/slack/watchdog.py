@@ -13,7 +13,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
-from adapters.slack.web import SlackRefused, SlackWeb, library_logger, proxy_for
+from adapters.proxies import proxy_for
+from adapters.slack.web import SlackRefused, SlackWeb, library_logger
 from bot.errors import DeliveryRefused, PlatformUnavailable
 
 logger = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from adapters.proxies import proxy_for
 from bot.errors import DeliveryRefused, PlatformUnavailable
 
 Json: TypeAlias = dict[str, Any]
@@ -137,15 +137,6 @@ class SlackWeb:
             raise _translated(err) from err
         except (aiohttp.ClientError, TimeoutError, OSError) as err:
             raise PlatformUnavailable("Slack", _reason(err)) from err
-
-
-def proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for the address; none for this machine and what NO_PROXY names."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
-        return None
-    return getproxies().get({"wss": "https", "ws": "http"}.get(parts.scheme, parts.scheme))
 
 
 def _translated(err: SlackApiError) -> PlatformUnavailable | SlackRefused:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from adapters.slack.recent import Recent
+from adapters.recent import Recent
 from adapters.slack.web import SlackWeb
 from bot.errors import DeliveryRefused
 

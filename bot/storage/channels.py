@@ -37,8 +37,8 @@ class ChannelStore:
         )
         with self._database.writing() as session:
             session.merge(row)
-            subject = ":".join((place.platform, place.workspace, place.channel))
-            audit.record(session, by, "channel", subject, row.model_dump(exclude={"platform", "workspace", "channel", "set_at"}))
+            details = row.model_dump(exclude={"platform", "workspace", "channel", "set_at"})
+            audit.record(session, by, "channel", place.channel_key, details)
 
 
 def _settings(row: ChannelRow) -> ChannelSettings:

@@ -8,12 +8,15 @@ from sqlmodel import Field, SQLModel
 
 
 class InboxRow(SQLModel, table=True):
-    """A message of a person, committed before its platform was told "received". It stays when it is done: its key is known."""
+    """A message of a person, committed before its platform was told "received". It stays when it is done: its key is known.
+
+    `channel` has its platform and workspace in front, as in `ExchangeRow`.
+    """
 
     __tablename__ = "inbox"
     __table_args__ = (Index("ix_inbox_due", "state", "available_at"),)
     key: str = Field(primary_key=True)
-    platform: str
+    channel: str = Field(index=True)
     conversation: str = Field(index=True)
     message: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
@@ -31,16 +34,13 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (Index("ix_outbox_due", "state", "available_at"), {"sqlite_autoincrement": True})
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
-    platform: str
     delivery: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     state: str  # streaming (no delivery yet), waiting, sent, failed
     available_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     attempts: int = 0
-    lease_owner: str = ""
     lease_until: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     draft: str = ""
-    message_ids: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     problem: str = Field(default="", sa_column=Column(Text, nullable=False))
 
 
@@ -54,17 +54,6 @@ class PostedMessageRow(SQLModel, table=True):
     message_id: str = Field(primary_key=True)
     thread: str
     exchange_id: str = Field(sa_column=Column(ForeignKey("exchange.id", ondelete="CASCADE"), nullable=False, index=True))
-
-
-class CursorRow(SQLModel, table=True):
-    """The newest message that was seen in a channel."""
-
-    __tablename__ = "cursor"
-    platform: str = Field(primary_key=True)
-    workspace: str = Field(primary_key=True)
-    channel: str = Field(primary_key=True)
-    message_id: str
-    seen_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class PlatformStateRow(SQLModel, table=True):

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from bot.conversation import Exchange, ExchangeId
 from bot.messages import Delivery, DeliveryKey, IncomingMessage, MessageRef, Place
-from bot.storage.chat_tables import CursorRow, InboxRow, OutboxRow, PlatformStateRow, PostedMessageRow
+from bot.storage.chat_tables import InboxRow, OutboxRow, PlatformStateRow, PostedMessageRow
 from bot.storage.database import Database
 from bot.storage.exchanges import exchange_row
 from bot.storage.times import utc
@@ -59,7 +59,7 @@ class IntakeStore:
             session.add(
                 InboxRow(
                     key=message.key,
-                    platform=message.place.platform,
+                    channel=message.place.channel_key,
                     conversation=message.conversation,
                     message=_MESSAGE.dump_python(message, mode="json"),
                     received_at=now,
@@ -67,7 +67,6 @@ class IntakeStore:
                     available_at=available_at,
                 )
             )
-            _move_cursor(session, message.place, message.id, now)
             return True
 
     def claim_message(self, owner: str, now: datetime, lease: timedelta) -> ClaimedMessage | None:
@@ -128,12 +127,12 @@ class IntakeStore:
         with self._database.writing() as session:
             _put_delivery(session, delivery, now)
 
-    def begin_stream(self, key: DeliveryKey, platform: str, now: datetime) -> bool:
+    def begin_stream(self, key: DeliveryKey, now: datetime) -> bool:
         """Notes, before anything is shown, that an answer will grow under this key; False when one has begun before."""
         with self._database.writing() as session:
             if _outbox_row(session, key):
                 return False
-            session.add(OutboxRow(key=key, platform=platform, created_at=now, available_at=now, state="streaming"))
+            session.add(OutboxRow(key=key, created_at=now, available_at=now, state="streaming"))
             return True
 
     def set_draft(self, key: DeliveryKey, message_id: str) -> None:
@@ -143,7 +142,7 @@ class IntakeStore:
             row.draft = message_id
             session.add(row)
 
-    def claim_delivery(self, owner: str, now: datetime, lease: timedelta, but_channels: Sequence[str]) -> ClaimedDelivery | None:
+    def claim_delivery(self, now: datetime, lease: timedelta, but_channels: Sequence[str]) -> ClaimedDelivery | None:
         """The next reply that is due, of none of these channels; its attempts rise before the try."""
         with self._database.writing() as session:
             free = or_(col(OutboxRow.lease_until).is_(None), col(OutboxRow.lease_until) < now)
@@ -153,7 +152,7 @@ class IntakeStore:
                 if delivery.place.channel and delivery.place.channel in but_channels:
                     continue
                 row.attempts += 1
-                row.lease_owner, row.lease_until = owner, now + lease
+                row.lease_until = now + lease
                 session.add(row)
                 assert row.id is not None
                 return ClaimedDelivery(row.id, delivery, row.attempts, row.draft, utc(row.created_at))
@@ -169,8 +168,7 @@ class IntakeStore:
         """The reply is out; its messages lead to their exchange from now on."""
         with self._database.writing() as session:
             row = session.get_one(OutboxRow, claimed.id)
-            row.state, row.message_ids, row.problem = "sent", list(message_ids), ""
-            row.lease_owner, row.lease_until = "", None
+            row.state, row.problem, row.lease_until = "sent", "", None
             session.add(row)
             if claimed.delivery.exchange:
                 for message_id in message_ids:
@@ -180,7 +178,7 @@ class IntakeStore:
         """The reply is not out: tried again then, or never."""
         with self._database.writing() as session:
             row = session.get_one(OutboxRow, claimed.id)
-            row.problem, row.lease_owner, row.lease_until = problem, "", None
+            row.problem, row.lease_until = problem, None
             if retry_at is None:
                 row.state = "failed"
             else:
@@ -226,15 +224,12 @@ class IntakeStore:
         with self._database.reading() as session:
             return session.exec(select(InboxRow.key).where(InboxRow.conversation == conversation).limit(1)).first() is not None
 
-    def cursors(self, platform: str) -> dict[Place, str]:
-        """The newest message seen in each channel."""
+    def places(self, platform: str) -> list[Place]:
+        """The channels and direct conversations of the platform in which the bot has been asked something."""
         with self._database.reading() as session:
-            rows = session.exec(select(CursorRow).where(CursorRow.platform == platform)).all()
-            return {Place(row.platform, row.workspace, row.channel): row.message_id for row in rows}
-
-    def move_cursor(self, place: Place, message_id: str, now: datetime) -> None:
-        with self._database.writing() as session:
-            _move_cursor(session, place, message_id, now)
+            of_platform = col(InboxRow.channel).startswith(f"{platform}:", autoescape=True)
+            found = session.exec(select(InboxRow.channel).where(of_platform).distinct()).all()
+        return [Place(*channel.split(":")) for channel in found]
 
     def recall(self, platform: str, name: str) -> dict[str, Any] | None:
         """What a platform's connection has remembered under the name."""
@@ -278,7 +273,7 @@ def _outbox_row(session: Session, key: str) -> OutboxRow | None:
 def _put_delivery(session: Session, delivery: Delivery, now: datetime, is_retry: bool = False) -> None:
     row = _outbox_row(session, delivery.key)
     if row is None:
-        row = OutboxRow(key=delivery.key, platform=delivery.place.platform, created_at=now, available_at=now, state="waiting")
+        row = OutboxRow(key=delivery.key, created_at=now, available_at=now, state="waiting")
     elif row.state == "streaming":
         row.state, row.available_at = "waiting", now
         row.attempts = int(is_retry)  # the stream of an earlier try counts as one: what it has shown is looked for
@@ -293,15 +288,3 @@ def _posted_row(place: Place, message_id: str, exchange: ExchangeId) -> PostedMe
         platform=place.platform, workspace=place.workspace, channel=place.channel, message_id=message_id,
         thread=place.thread, exchange_id=exchange,
     )  # fmt: skip
-
-
-def _move_cursor(session: Session, place: Place, message_id: str, now: datetime) -> None:
-    """Forwards only: ids grow with time, as numbers (Discord) and as strings of one length (Slack)."""
-    row = session.get(CursorRow, (place.platform, place.workspace, place.channel))
-    if row is None:
-        row = CursorRow(
-            platform=place.platform, workspace=place.workspace, channel=place.channel, message_id=message_id, seen_at=now
-        )
-    elif (len(message_id), message_id) > (len(row.message_id), row.message_id):
-        row.message_id, row.seen_at = message_id, now
-    session.add(row)

@@ -21,7 +21,7 @@ from bot.main import Timbre, build, build_console
 from bot.messages import Delivery, DeliveryKey, PersonId, Place, Reply, ReplyKind, direct_place
 from bot.replies import REDUCED_SEARCH
 from bot.settings import Settings
-from bot.storage.chat_tables import CursorRow, InboxRow, OutboxRow
+from bot.storage.chat_tables import InboxRow, OutboxRow
 from bot.storage.tables import ExchangeRow
 from bot.voice import read_voice
 from knowledge.documents import EVERYONE
@@ -254,7 +254,7 @@ async def test_a_question_leaves_nothing_in_the_boxes_of_a_server_on_the_same_da
     await conversation.type(QUESTION, "/good")
 
     with conversation.timbre.database.reading() as session:
-        assert [session.exec(select(row)).all() for row in (InboxRow, OutboxRow, CursorRow)] == [[], [], []]
+        assert [session.exec(select(row)).all() for row in (InboxRow, OutboxRow)] == [[], []]
         (exchange,) = session.exec(select(ExchangeRow)).all()
     assert exchange.wording and exchange.conversation.startswith("console:local::")
 

@@ -35,7 +35,7 @@ def escalations_with(timbre: Timbre, put: Callable[[Delivery], Awaitable[None]])
 
 def called(timbre: Timbre) -> Delivery:
     """The next call for help in the outbox."""
-    claimed = IntakeStore(timbre.database).claim_delivery("test", datetime.now(UTC), timedelta(minutes=1), [])
+    claimed = IntakeStore(timbre.database).claim_delivery(datetime.now(UTC), timedelta(minutes=1), [])
     assert claimed
     return claimed.delivery
 

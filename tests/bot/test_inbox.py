@@ -10,7 +10,7 @@ import pytest
 from bot.errors import DeliveryRefused, PlatformUnavailable
 from bot.inbox import MAX_ATTEMPTS, MAX_CLAIMS, Inbox, Responded
 from bot.messages import Addressed, Delivery, DeliveryKey, IncomingMessage, Person, PersonId, Place, Reply, ReplyKind
-from bot.outbox import Outbox, pause_s
+from bot.outbox import Outbox
 from bot.storage.database import Database
 from bot.storage.intake import IntakeStore
 from tests.fakes import RecordingPlatform
@@ -149,10 +149,6 @@ async def test_a_reply_that_is_refused_for_good_is_kept_as_failed_and_stops_no_o
         await post.sent(1)
 
     assert [delivery.key for delivery in post.platform.deliveries] == ["b"]
-
-
-def test_pauses_between_tries_double_up_to_a_limit() -> None:
-    assert [pause_s(attempt) for attempt in (1, 2, 3, 4, 5, 6, 1000)] == [1, 2, 4, 8, 15, 15, 15]
 
 
 async def test_what_is_due_when_it_ends_is_still_sent(database: Database) -> None:

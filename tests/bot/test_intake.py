@@ -56,9 +56,9 @@ def test_the_message_of_a_worker_that_died_comes_back_and_its_late_end_counts_no
     assert alive and alive.attempt == 2
     assert not store.finish_message(dead, NOW, [reply("late")])
     assert store.finish_message(alive, NOW, [reply("answer:1")])
-    sent = store.claim_delivery("s", NOW, LEASE, [])
+    sent = store.claim_delivery(NOW, LEASE, [])
     assert sent and sent.delivery.key == "answer:1"
-    assert store.claim_delivery("s", NOW, LEASE, []) is None
+    assert store.claim_delivery(NOW, LEASE, []) is None
 
 
 def test_two_messages_of_one_conversation_are_answered_one_after_the_other(store: IntakeStore) -> None:
@@ -91,17 +91,17 @@ def test_a_reply_with_a_known_key_is_the_same_reply(store: IntakeStore) -> None:
     for text in ("one", "two"):
         store.put_delivery(replace(reply(), reply=Reply(ReplyKind.NOTICE, text)), NOW)
 
-    claimed = store.claim_delivery("s", NOW, LEASE, [])
+    claimed = store.claim_delivery(NOW, LEASE, [])
 
     assert claimed and claimed.delivery.reply.text == "one"
-    assert store.claim_delivery("s", NOW, LEASE, []) is None
+    assert store.claim_delivery(NOW, LEASE, []) is None
 
 
 def test_a_reply_is_sent_again_as_a_retry_when_its_sender_died(store: IntakeStore) -> None:
     store.put_delivery(reply(), NOW)
-    first = store.claim_delivery("dead", NOW, LEASE, [])
+    first = store.claim_delivery(NOW, LEASE, [])
 
-    second = store.claim_delivery("s", NOW + LEASE * 2, LEASE, [])
+    second = store.claim_delivery(NOW + LEASE * 2, LEASE, [])
 
     assert first and not first.is_retry
     assert second and second.is_retry
@@ -110,15 +110,15 @@ def test_a_reply_is_sent_again_as_a_retry_when_its_sender_died(store: IntakeStor
 def test_a_stream_that_broke_off_is_ended_by_the_reply_of_the_next_attempt_as_a_retry(store: IntakeStore) -> None:
     store.put_message(message(), NOW, NOW)
     store.claim_message("dead", NOW, LEASE)
-    assert store.begin_stream(DeliveryKey("answer:1"), "slack", NOW)
+    assert store.begin_stream(DeliveryKey("answer:1"), NOW)
     store.set_draft(DeliveryKey("answer:1"), "2.0")
     again = store.claim_message("a", NOW + LEASE * 2, LEASE)
     assert again
 
-    assert not store.begin_stream(DeliveryKey("answer:1"), "slack", NOW)
+    assert not store.begin_stream(DeliveryKey("answer:1"), NOW)
     store.finish_message(again, NOW, [reply("answer:1")])
 
-    claimed = store.claim_delivery("s", NOW, LEASE, [])
+    claimed = store.claim_delivery(NOW, LEASE, [])
     assert claimed and (claimed.draft, claimed.is_retry) == ("2.0", True)
 
 
@@ -126,12 +126,12 @@ def test_a_stream_that_ends_in_its_own_attempt_is_no_retry(store: IntakeStore) -
     store.put_message(message(), NOW, NOW)
     claimed = store.claim_message("a", NOW, LEASE)
     assert claimed
-    store.begin_stream(DeliveryKey("answer:1"), "slack", NOW)
+    store.begin_stream(DeliveryKey("answer:1"), NOW)
     store.set_draft(DeliveryKey("answer:1"), "2.0")
 
     store.finish_message(claimed, NOW, [reply("answer:1")])
 
-    sending = store.claim_delivery("s", NOW, LEASE, [])
+    sending = store.claim_delivery(NOW, LEASE, [])
     assert sending and (sending.draft, sending.is_retry) == ("2.0", False)
 
 
@@ -139,7 +139,7 @@ def test_replies_of_a_channel_that_is_paused_wait_and_others_go_on(store: Intake
     store.put_delivery(reply("a"), NOW)
     store.put_delivery(reply("b", Place("slack", "T1", "C2")), NOW)
 
-    first, second = (store.claim_delivery("s", NOW, LEASE, ["C1"]) for _ in range(2))
+    first, second = (store.claim_delivery(NOW, LEASE, ["C1"]) for _ in range(2))
 
     assert first and first.delivery.key == "b"
     assert second is None
@@ -147,20 +147,20 @@ def test_replies_of_a_channel_that_is_paused_wait_and_others_go_on(store: Intake
 
 def test_a_reply_that_is_given_up_is_counted_and_not_tried_again(store: IntakeStore) -> None:
     store.put_delivery(reply(), NOW)
-    claimed = store.claim_delivery("s", NOW, LEASE, [])
+    claimed = store.claim_delivery(NOW, LEASE, [])
     assert claimed
 
     store.fail_delivery(claimed, "the channel is gone", None)
 
-    assert store.claim_delivery("s", NOW + timedelta(days=1), LEASE, []) is None
+    assert store.claim_delivery(NOW + timedelta(days=1), LEASE, []) is None
     assert store.counts() == {"inbox waiting": 0, "inbox dead": 0, "outbox waiting": 0, "outbox failed": 1}
 
 
-def test_the_cursor_of_a_channel_only_moves_forwards_also_where_ids_grow_longer(store: IntakeStore) -> None:
-    for id in ("999", "1000", "998"):
-        store.move_cursor(PLACE, id, NOW)
+def test_the_places_of_a_platform_are_those_in_which_it_was_asked_something(store: IntakeStore) -> None:
+    for place in (PLACE, replace(PLACE, thread="1.0"), replace(PLACE, channel="D1"), replace(PLACE, platform="discord")):
+        store.put_message(message(place=place), NOW, NOW)
 
-    assert store.cursors("slack") == {PLACE: "1000"}
+    assert set(store.places("slack")) == {PLACE, replace(PLACE, channel="D1")}
 
 
 def test_a_conversation_is_known_from_its_first_message(store: IntakeStore) -> None:

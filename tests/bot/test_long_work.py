@@ -13,7 +13,6 @@ from knowledge.errors import SourceUnreadable
 from knowledge.ingestion import Progress
 
 ANN = Person(PersonId("slack:T1:ANN"), "Ann", is_member=True)
-PLACE = Place("slack", "T1", "C1", "thread")
 
 
 class Clock:
@@ -42,7 +41,7 @@ class Desk:
         self.said.append(notice.text)
 
     async def run(self, work: Callable[[Progress], str]) -> Notice:
-        return await self.work.run(ANN, PLACE, work, self.say)
+        return await self.work.run(ANN, work, self.say)
 
     def lasting(self, seconds: float) -> Callable[[Progress], str]:
         def work(progress: Progress) -> str:
@@ -82,7 +81,7 @@ async def test_progress_is_said_while_the_work_goes_on(desk: Desk, monkeypatch: 
         await desk.say(notice)
         may_go_on.set()
 
-    notice = await desk.work.run(ANN, PLACE, work, say)
+    notice = await desk.work.run(ANN, work, say)
 
     assert (desk.said, notice) == (["Reading handbook: 1 of 2 files"], Notice("Read it."))
 
@@ -106,7 +105,7 @@ async def test_a_platform_that_cannot_show_progress_does_not_end_the_work(desk: 
         may_go_on.set()
         raise PlatformUnavailable("slack", "the connection was closed")
 
-    assert await desk.work.run(ANN, PLACE, work, say) == Notice("Read it.")
+    assert await desk.work.run(ANN, work, say) == Notice("Read it.")
 
 
 async def test_a_result_that_comes_late_is_sent_to_the_person_alone(desk: Desk) -> None:
@@ -165,7 +164,7 @@ async def test_work_whose_result_cannot_be_sent_is_answered_all_the_same(desk: D
     async def put(delivery: Delivery) -> None:
         raise DatabaseUnavailable("x", "the server is away")
 
-    notice = await LongWork(put, desk.clock).run(ANN, PLACE, desk.lasting(LATE_S + 1), say_nothing)
+    notice = await LongWork(put, desk.clock).run(ANN, desk.lasting(LATE_S + 1), say_nothing)
 
     assert notice == Notice("Done.")
     assert "could not be sent" in caplog.text

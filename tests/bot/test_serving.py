@@ -39,10 +39,13 @@ from bot.messages import (
     Submission,
     Viewers,
 )
-from bot.people import Role
-from bot.serving import Server, pause_s
+from bot.people import Role, RoleBook
+from bot.serving import Server
 from bot.settings import Settings
 from bot.sources import Sources
+from bot.storage.channels import ChannelStore
+from bot.storage.intake import IntakeStore
+from bot.storage.people import PeopleStore
 from bot.storage.tables import ExchangeRow
 from tests.conftest import silent
 from tests.fakes import HashingEmbedder, RecordingPlatform, ScriptedModel
@@ -64,6 +67,10 @@ class Office:
 
     def __init__(self, timbre: Timbre, platform: RecordingPlatform) -> None:
         self.platform = platform
+        self.database = timbre.database
+        self.intake = IntakeStore(timbre.database)
+        self.channels = ChannelStore(timbre.database)
+        self.roles = RoleBook(PeopleStore(timbre.database), first_admin="")
         self.desk: FrontDesk
         self.notes: list[str] = []
         self.server: Server = build_server(timbre, self.notes.append, self._open)
@@ -83,9 +90,8 @@ class Office:
 
     async def settled(self) -> None:
         """When every message that came in is done, and every reply is out."""
-        counts = self.server.front_desk._services.intake.counts
         async with asyncio.timeout(20):
-            while any((await asyncio.to_thread(counts)).values()):
+            while any((await asyncio.to_thread(self.intake.counts)).values()):
                 await asyncio.sleep(0.01)
 
     async def delivered(self, count: int) -> list[Reply]:
@@ -126,7 +132,7 @@ async def test_a_mention_is_answered_once_in_its_thread_with_the_page_and_button
 
 
 async def test_what_only_the_asker_may_read_is_offered_to_them_alone(office: Office) -> None:
-    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+    office.roles.add_to_group(ANNA.id, "hr", "test")
 
     async with office.open():
         await office.desk.receive(message("1", "What is the pay band of engineers?"))
@@ -153,7 +159,7 @@ async def test_where_people_of_other_companies_look_on_the_answer_goes_to_the_as
 
 
 async def test_an_answer_that_is_shared_is_made_of_what_the_channel_may_read(office: Office) -> None:
-    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+    office.roles.add_to_group(ANNA.id, "hr", "test")
     secret = "What is the pay band of engineers?"
 
     async with office.open():
@@ -184,7 +190,7 @@ async def test_people_who_are_no_members_are_refused_and_learn_nothing(office: O
 
 
 async def test_an_answer_that_did_not_help_opens_a_form_and_staffs_correction_is_the_next_answer(office: Office) -> None:
-    office.server.front_desk._services.roles.grant(SUE.id, Role.SUPPORT, "test")
+    office.roles.grant(SUE.id, Role.SUPPORT, "test")
 
     async with office.open():
         await office.desk.receive(message("1"))
@@ -227,7 +233,7 @@ async def test_asking_a_person_calls_support_marks_the_answer_and_is_resolved_by
 
 
 async def test_a_reply_of_support_staff_is_offered_for_capture_and_waits_in_the_queue(office: Office) -> None:
-    office.server.front_desk._services.roles.grant(SUE.id, Role.SUPPORT, "test")
+    office.roles.grant(SUE.id, Role.SUPPORT, "test")
     thread = replace(PLACE, thread="1")
 
     async with office.open():
@@ -252,7 +258,7 @@ async def test_a_follow_up_in_the_thread_is_understood_with_what_was_said_before
         await office.desk.receive(message("2", "And each year?", addressed=Addressed.THREAD, place=replace(PLACE, thread="1")))
         await office.delivered(2)
 
-    with office.server.front_desk._services.exchanges._database.reading() as session:
+    with office.database.reading() as session:
         rows = session.exec(select(ExchangeRow).order_by(col(ExchangeRow.asked_at))).all()
     assert [len(row.history) for row in rows] == [0, 2]
     assert {row.conversation for row in rows} == {replace(PLACE, thread="1").conversation}
@@ -264,8 +270,8 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
     now = datetime.now(UTC)
     platform = RecordingPlatform()
     office = Office(company, platform)
-    office.server.front_desk._services.roles.grant(SUE.id, Role.ADMIN, "test")
-    office.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(days=3)).isoformat()})
+    office.roles.grant(SUE.id, Role.ADMIN, "test")
+    office.intake.remember("fake", "connected", {"at": (now - timedelta(days=3)).isoformat()})
     platform.missed_messages[PLACE] = [
         message("0", sent_at=now - timedelta(days=2), text="Lunch is ready.", addressed=Addressed.CHANNEL),
         message("1", sent_at=now - timedelta(days=2), text="What about my old question?"),
@@ -288,7 +294,7 @@ async def test_what_was_missed_is_found_though_something_later_came_before_the_p
     """Benchmarked kills: the process dies after it has connected and before it has looked at what it missed."""
     now = datetime.now(UTC)
     dying, living = Office(company, RecordingPlatform()), Office(company, RecordingPlatform())
-    dying.server.front_desk._services.intake.remember("fake", "connected", {"at": (now - timedelta(hours=1)).isoformat()})
+    dying.intake.remember("fake", "connected", {"at": (now - timedelta(hours=1)).isoformat()})
     missed, later = message("1", sent_at=now - timedelta(minutes=30)), message("2")
     living.platform.missed_messages[PLACE] = [missed, later]
 
@@ -310,9 +316,8 @@ async def test_an_answer_that_is_given_up_ends_what_was_streamed_of_it(company: 
 
     monkeypatch.setattr(inbox, "RETRY_AFTER", timedelta(0))
     office, asked = Office(company, Broken()), message("1")
-    intake = office.server.front_desk._services.intake
-    intake.begin_stream(DeliveryKey(f"answer:{asked.key}"), "fake", datetime.now(UTC))
-    intake.set_draft(DeliveryKey(f"answer:{asked.key}"), "what a killed process left")
+    office.intake.begin_stream(DeliveryKey(f"answer:{asked.key}"), datetime.now(UTC))
+    office.intake.set_draft(DeliveryKey(f"answer:{asked.key}"), "what a killed process left")
 
     async with office.open():
         await office.desk.receive(asked)
@@ -323,7 +328,7 @@ async def test_an_answer_that_is_given_up_ends_what_was_streamed_of_it(company: 
 
 
 async def test_the_question_of_a_button_is_answered_for_whoever_sees_the_answer(office: Office) -> None:
-    office.server.front_desk._services.roles.add_to_group(ANNA.id, "hr", "test")
+    office.roles.add_to_group(ANNA.id, "hr", "test")
     click = Click(ANNA, MessageRef(PLACE, "9"), Control.ASK, "What is the pay band of engineers?")
 
     async with office.open():
@@ -377,7 +382,7 @@ async def test_what_the_model_words_is_streamed_and_ended_by_the_reply(
 async def test_a_question_that_waits_for_people_is_left_to_them_when_they_answer(office: Office) -> None:
     asked = message("1", addressed=Addressed.CHANNEL, sent_at=datetime.now(UTC) - timedelta(minutes=20))
     settings = ChannelSettings(answers=Answers.UNANSWERED, wait_minutes=15)
-    office.server.front_desk._services.channels.put(PLACE, settings, SUE.id)
+    office.channels.put(PLACE, settings, SUE.id)
 
     async with office.open():
         office.platform.has_answers = True
@@ -438,17 +443,12 @@ async def test_ready_is_only_who_hears_from_every_platform() -> None:
     assert seen == [("/healthz", 200), ("/readyz", 503), ("/readyz", 200)]
 
 
-def test_pauses_before_a_new_start_grow_and_are_spread() -> None:
-    assert [pause_s(attempt, 1.0) for attempt in (0, 1, 2, 6, 100)] == [1, 2, 4, 60, 60]
-    assert pause_s(0, 0.0) == 0.5
-
-
 async def no_progress(notice: Notice) -> None:
     """For commands whose progress nobody watches."""
 
 
 def subject(office: Office, question: str) -> str:
     """The id of the newest exchange with that question."""
-    with office.server.front_desk._services.exchanges._database.reading() as session:
+    with office.database.reading() as session:
         rows = session.exec(select(ExchangeRow).where(ExchangeRow.question == question)).all()
     return rows[-1].id

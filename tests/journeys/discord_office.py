@@ -77,7 +77,7 @@ class Company:
         server = build_server(timbre, silent, at(pace) if pace else None)
         running = asyncio.create_task(server.run())
         try:
-            await eventually(lambda: server.readiness()["discord"] or running.done())
+            await eventually(lambda: server.platforms["discord"].is_connected or running.done())
             await eventually(lambda: bool(self.server.world.commands))
             yield
         finally:

@@ -83,7 +83,7 @@ class Company:
         server = build_server(self.timbre, self.notes.append)
         running = asyncio.create_task(server.run())
         try:
-            await eventually(lambda: server.readiness()["slack"] or running.done())
+            await eventually(lambda: server.platforms["slack"].is_connected or running.done())
             yield
         finally:
             if not running.done():

@@ -6,8 +6,6 @@ from adapters.discord import commands
 from adapters.discord.inbound import (
     Myself,
     Whereabouts,
-    custom_id,
-    read_custom_id,
     read_form,
     read_menu,
     readable,
@@ -15,7 +13,7 @@ from adapters.discord.inbound import (
     user_of,
     with_person_ids,
 )
-from bot.messages import Control, PersonId, Place
+from bot.messages import PersonId, Place
 from tests.adapters.discord.openapi import openapi
 
 ME = Myself(1, 2)
@@ -46,16 +44,6 @@ def test_a_thread_is_placed_in_its_channel() -> None:
     assert Whereabouts(7, 6, 5).place() == Place("discord", "6", "5", "7")
     assert Whereabouts(5, 6).place() == Place("discord", "6", "5")
     assert Whereabouts(8, None, None, 3).place("6") == Place("discord", "6", "8")
-
-
-@pytest.mark.parametrize("control", Control)
-def test_what_a_button_is_for_can_be_read_from_it(control: Control) -> None:
-    assert read_custom_id(custom_id(control, "discord:1:2:3")) == (control, "discord:1:2:3")
-
-
-@pytest.mark.parametrize("text", ["", "vote:up", "timbre", "timbre:dance:e1", "other:helpful:e1"])
-def test_a_button_that_is_not_ours_is_none(text: str) -> None:
-    assert read_custom_id(text) is None
 
 
 def test_the_fields_of_a_form_are_found_in_labels_and_in_rows() -> None:

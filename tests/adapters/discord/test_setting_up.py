@@ -8,9 +8,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from pydantic import SecretStr
 
-from adapters.discord.rest import proxy_for
 from adapters.discord.setting_up import examine, invitation, invite_url, missing_permissions
-from adapters.discord.supervisor import LONGEST_PAUSE_S, pause_s, read_starts
+from adapters.discord.supervisor import read_starts
 from bot.doctor import Finding
 from tests.adapters.discord.conftest import Acme
 from tests.adapters.discord.desks import discord_settings
@@ -83,11 +82,6 @@ def test_permissions_that_are_missing_are_named_in_words() -> None:
     assert missing_permissions(int(ORDINARY & ~Permission.CREATE_PUBLIC_THREADS)) == ["create public threads"]
 
 
-def test_pauses_grow_to_a_minute_and_vary() -> None:
-    assert [pause_s(failures, 1.0, 1.0) for failures in (0, 1, 2, 20)] == [1.0, 2.0, 4.0, LONGEST_PAUSE_S]
-    assert pause_s(2, 1.0, 0.0) == 2.0
-
-
 def test_sessions_are_counted_anew_after_a_day() -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC)
     kept = {"since": (now - timedelta(hours=23)).isoformat(), "count": 7}
@@ -95,25 +89,3 @@ def test_sessions_are_counted_anew_after_a_day() -> None:
     assert read_starts(None, now) == (now, 0)
     assert read_starts(kept, now) == (now - timedelta(hours=23), 7)
     assert read_starts(kept, now + timedelta(hours=1)) == (now + timedelta(hours=1), 0)
-
-
-@pytest.mark.parametrize(
-    ("url", "proxy"),
-    [
-        ("https://discord.com/api/v10", "http://proxy.example:1"),
-        ("wss://gateway.discord.gg/", "http://proxy.example:1"),
-        ("http://127.0.0.1:9/api", None),
-        ("ws://localhost:9/", None),
-        ("http://[::1]:9/", None),
-        ("https://inside.example/api", None),
-    ],
-)
-def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
-    url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://proxy.example:1")
-    monkeypatch.setenv("NO_PROXY", "inside.example")
-    monkeypatch.setenv("no_proxy", "inside.example")
-
-    assert proxy_for(url) == proxy

@@ -23,8 +23,6 @@ from adapters.slack.inbound import (
     Stopped,
     Submitted,
     command_of,
-    decode,
-    encode,
     mentioned,
     message_of,
     place_note,
@@ -393,11 +391,6 @@ def test_a_stranger_who_presses_is_known_by_their_team() -> None:
 
     assert found
     assert found.actor == Actor("T1", "U1", is_stranger=True)
-
-
-@given(st.sampled_from(list(Control)), st.text(max_size=80))
-def test_what_a_button_carries_comes_back(control: Control, subject: str) -> None:
-    assert decode(encode(control, subject)) == (control, subject)
 
 
 JSON = st.recursive(

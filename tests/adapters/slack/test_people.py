@@ -181,10 +181,8 @@ async def test_a_person_of_another_company_is_no_member(office: Office, platform
 # -- what was missed
 
 
-async def missed(
-    platform: SlackPlatform, channel: str, after: str = "", ago: timedelta = timedelta(hours=1)
-) -> list[IncomingMessage]:
-    return list(await platform.missed(place(channel), after, datetime.now(UTC) - ago))
+async def missed(platform: SlackPlatform, channel: str, ago: timedelta = timedelta(hours=1)) -> list[IncomingMessage]:
+    return list(await platform.missed(place(channel), datetime.now(UTC) - ago))
 
 
 async def test_what_people_wrote_was_missed_in_threads_too(office: Office, platform: SlackPlatform) -> None:
@@ -197,7 +195,7 @@ async def test_what_people_wrote_was_missed_in_threads_too(office: Office, platf
     talk = await office.ana.say(office.general, "lunch?")
     in_thread = await office.ben.say(office.general, f"{office.slack.mention} lunch?", thread_ts=talk)
 
-    found = await missed(platform, office.general, last_seen)
+    found = await platform.missed(place(office.general), datetime.fromtimestamp(float(last_seen), UTC))
 
     assert [(message.id, message.addressed) for message in found] == [
         (mention, Addressed.MENTION),
@@ -228,7 +226,7 @@ async def test_where_the_bot_may_not_look_nothing_was_missed(office: Office, pla
     office.slack.faults.add(refuses("not_in_channel"), "conversations.history")
 
     assert await missed(platform, office.general) == []
-    assert await platform.missed(Place("slack", "T9", "C1"), "", datetime.now(UTC)) == []
+    assert await platform.missed(Place("slack", "T9", "C1"), datetime.now(UTC)) == []
 
 
 async def test_the_bot_listens_where_it_is(office: Office, platform: SlackPlatform) -> None:

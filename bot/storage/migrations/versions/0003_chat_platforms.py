@@ -25,14 +25,6 @@ def upgrade() -> None:
     sa.Column('set_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('platform', 'workspace', 'channel')
     )
-    op.create_table('cursor',
-    sa.Column('platform', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('workspace', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('message_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('platform', 'workspace', 'channel')
-    )
     op.create_table('group_member',
     sa.Column('person', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('group', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -42,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_table('inbox',
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('platform', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('conversation', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('message', sa.JSON(), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
@@ -54,22 +46,20 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('key')
     )
     with op.batch_alter_table('inbox', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_inbox_channel'), ['channel'], unique=False)
         batch_op.create_index(batch_op.f('ix_inbox_conversation'), ['conversation'], unique=False)
         batch_op.create_index('ix_inbox_due', ['state', 'available_at'], unique=False)
 
     op.create_table('outbox',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('platform', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('delivery', sa.JSON(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('available_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
-    sa.Column('lease_owner', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('draft', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('message_ids', sa.JSON(), nullable=False),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key'),
@@ -171,8 +161,8 @@ def downgrade() -> None:
     with op.batch_alter_table('inbox', schema=None) as batch_op:
         batch_op.drop_index('ix_inbox_due')
         batch_op.drop_index(batch_op.f('ix_inbox_conversation'))
+        batch_op.drop_index(batch_op.f('ix_inbox_channel'))
 
     op.drop_table('inbox')
     op.drop_table('group_member')
-    op.drop_table('cursor')
     op.drop_table('channel')

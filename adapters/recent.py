@@ -1,4 +1,4 @@
-"""Remembers for a while what Slack said, and asks once where many want to know at the same time."""
+"""Remembers for a while what a platform said, and asks once where many want to know at the same time."""
 
 import asyncio
 import time

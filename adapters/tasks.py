@@ -1,4 +1,4 @@
-"""Work that was begun and must be finished before we leave. (Bolt keeps no hold of its own tasks.)"""
+"""Work that was begun and must be finished before we leave: neither bolt nor discord.py keeps hold of it."""
 
 import asyncio
 import logging
@@ -25,6 +25,10 @@ class Tasks:
         """Returns when all of it is finished."""
         while self._running:
             await asyncio.wait(self._running)
+
+    def cancel(self) -> None:
+        for task in self._running:
+            task.cancel()
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:

@@ -1,10 +1,10 @@
-"""What Slack said is remembered for a while, and asked for once."""
+"""What a platform said is remembered for a while, and asked for once."""
 
 import asyncio
 
 import pytest
 
-from adapters.slack.recent import Recent
+from adapters.recent import Recent
 
 
 async def test_many_who_want_to_know_at_once_ask_once() -> None:
