@@ -24,10 +24,11 @@ import numpy as np
 
 from benchmarks.corpora import Corpus, handbook, squad
 from bot import abstention, grounding, questions, quotes
+from bot.audiences import audience_at_terminal
 from bot.conversation import Outcome, Question, Quote, turns
 from bot.evaluating import run_cases
 from bot.evaluation import Case, Observation, Score, is_right, is_same_page, score, scores_by_style
-from bot.main import Timbre, audience_of, build
+from bot.main import Timbre, build
 from bot.settings import AnswerSettings, Settings
 from bot.sources import Sources
 from knowledge.documents import Audience
@@ -106,7 +107,7 @@ def prepared(corpus: Corpus, home: Path) -> tuple[Timbre, list[Found]]:
     timbre = build(Settings(home=home, answer=AnswerSettings(wording="quote")), lambda step: print(f"({step})", file=sys.stderr))
     sources = Sources(timbre.knowledge)
     sources.ingest(sources.describe(str(corpus.folder), "corpus", None), _progress)
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     return timbre, asyncio.run(_find(timbre, corpus.cases, audience))
 
 
@@ -121,7 +122,7 @@ async def _find(timbre: Timbre, cases: Sequence[Case], audience: Audience) -> li
 def _print_topic_changes(timbre: Timbre, found: Sequence[Found]) -> None:
     """Every answerable question that needs no history, asked after one about another page: does the turn before harm it?"""
     rng = random.Random(5)
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     own = [one for one in found if one.case.is_answerable and not one.case.history]
     others = [rng.choice([other.case for other in own if not other.case.pages & one.case.pages]) for one in own]
     cases = [replace(one.case, history=(("user", other.question),)) for one, other in zip(own, others, strict=True)]
@@ -134,7 +135,7 @@ def _print_topic_changes(timbre: Timbre, found: Sequence[Found]) -> None:
 
 
 def _observed(timbre: Timbre, cases: Sequence[Case]) -> list[Observation]:
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     return asyncio.run(run_cases(timbre, cases, audience, "benchmark", _progress))
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from benchmarks import results, weights
 from benchmarks.answers import STYLES, Found, prepared
 from benchmarks.corpora import Corpus, handbook, squad
-from bot.main import Timbre, audience_of
+from bot.audiences import audience_at_terminal
+from bot.main import Timbre
 from knowledge import ranking
 from knowledge.documents import Audience
 
@@ -91,7 +92,7 @@ def _answerable(corpus: Corpus) -> Corpus:
 
 def _searched(corpus: Corpus, home: Path) -> Searched:
     timbre, found = prepared(corpus, home)
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     generation = timbre.knowledge.index.live_generation()
     assert generation is not None
     p50_ms = 1000 * median(_seconds(timbre, found, audience))

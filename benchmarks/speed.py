@@ -29,9 +29,10 @@ from rich.table import Table
 
 from benchmarks import growth, results
 from benchmarks.corpora import handbook, squad
+from bot.audiences import audience_at_terminal
 from bot.conversation import Question
 from bot.evaluation import quantile
-from bot.main import Timbre, audience_of, build
+from bot.main import Timbre, build
 from bot.settings import AnswerSettings, ModelSettings, Settings
 from bot.sources import Sources
 from knowledge.catalogue import Catalogue
@@ -156,7 +157,7 @@ def _bare_embedding_s(timbre: Timbre) -> float:
 
 
 async def _answer_seconds(timbre: Timbre) -> list[float]:
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     cases = handbook().cases[: QUESTIONS + 1]
     exchanges = [await timbre.engine.answer(Question(case.question, audience)) for case in cases]
     return sorted(exchange.timings_s["total"] for exchange in exchanges[1:])

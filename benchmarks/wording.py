@@ -13,10 +13,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks.corpora import handbook
+from bot.audiences import audience_at_terminal
 from bot.citations import without_marks
 from bot.conversation import ChatMessage, Exchange, Question
 from bot.evaluation import quantile
-from bot.main import Timbre, audience_of
+from bot.main import Timbre
 from bot.weights import language_model_folder
 from training.inference import load_model
 
@@ -231,7 +232,7 @@ def _medians(rows: Sequence[Sequence[float]]) -> list[float]:
 
 async def worded_questions(timbre: Timbre, count: int) -> list[Question]:
     """The first questions of the handbook of which at least one sentence of the wording passes the check."""
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     found: list[Question] = []
     for case in handbook().cases:
         question = Question(case.question, audience)

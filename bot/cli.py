@@ -429,9 +429,9 @@ def _knowledge(settings: Settings) -> Any:
 
 
 def _audience(timbre: Any, groups: list[str] | None) -> frozenset[str]:
-    from bot.main import audience_of
+    from bot.audiences import audience_at_terminal
 
-    unknown, audience = audience_of(timbre.knowledge.catalogue, groups)
+    unknown, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), groups)
     for group in unknown:
         printing.complain(f"No document names the group {group!r}.", "yellow")
     return audience

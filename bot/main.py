@@ -1,7 +1,7 @@
 """The composition root: the one file that puts the parts together. Everything may be replaced by keyword for tests."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,7 +46,7 @@ from bot.weights import Notify, embedder_loader
 from bot.wording import QuoteWorder, may_word
 from knowledge.bulk import BulkEmbedder
 from knowledge.catalogue import Catalogue
-from knowledge.documents import EVERYONE, Audience, ChunkId, normalise_audience
+from knowledge.documents import Audience, ChunkId
 from knowledge.extras import Extra, missing_extra
 from knowledge.ingestion import Ingestion
 from knowledge.labels import LABELS_VERSION
@@ -195,19 +195,6 @@ def build(
     )
     feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(database, knowledge.ingestion))
     return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, permission.warning)
-
-
-def audience_of(catalogue: Catalogue, groups: Sequence[str] | None) -> tuple[list[str], Audience]:
-    """Who asks at this terminal: (groups that no document names, audience).
-
-    Without groups it is the operator, who holds the files and reads all of them; with groups, a member of those and of
-    everyone.
-    """
-    named = catalogue.groups()
-    if groups is None:
-        return [], named | {EVERYONE}
-    chosen = normalise_audience(groups)
-    return sorted(chosen - named - {EVERYONE}), chosen | {EVERYONE}
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Run by `make demo`. State lives in TIMBRE_HOME; a second run reads nothing again
 """
 
 import asyncio
-import getpass
 import sys
 import time
 from pathlib import Path
@@ -12,11 +11,13 @@ from pathlib import Path
 from rich.rule import Rule
 from rich.text import Text
 
+from bot.audiences import audience_at_terminal
 from bot.conversation import Exchange, Feedback, Question, Verdict
-from bot.main import Timbre, audience_of, build, build_console
+from bot.main import Timbre, build, build_console
 from bot.printing import console, exchange_view, notify, progress, report_view
 from bot.settings import load
 from bot.sources import Sources
+from bot.terminal import account, operator
 from knowledge.catalogue import STANDARD_ANSWERS
 
 HANDBOOK = Path(__file__).parent / "handbook"
@@ -37,14 +38,15 @@ PARAPHRASE = "My visitor needs the wifi, what is the guest network's name?"
 async def main() -> None:
     started = time.perf_counter()
     timbre = build(load(), notify)
-    person = f"console:{getpass.getuser()}"
+    person = operator()
     try:
         _read_handbook(timbre)
         await _tour(timbre, person)
         console.print(Text(f"\nThe tour took {time.perf_counter() - started:.1f} s.", style="dim"))
         if sys.stdin.isatty() and sys.stdout.isatty():
             console.print(Rule("Your turn"))
-            await build_console(timbre, audience_of(timbre.knowledge.catalogue, None)[1], getpass.getuser()).run()
+            audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)[1]
+            await build_console(timbre, audience, account()).run()
     finally:
         await timbre.close()
 
@@ -80,7 +82,7 @@ async def _tour(timbre: Timbre, person: str) -> None:
 
 async def _ask(timbre: Timbre, text: str, person: str) -> Exchange:
     console.print(Text(f"\n› {text}", style="bold"))
-    _, audience = audience_of(timbre.knowledge.catalogue, None)
+    _, audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)
     exchange = await timbre.engine.answer(Question(text, audience, asked_by=person))
     console.print(exchange_view(exchange))
     return exchange

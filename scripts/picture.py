@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console as Screen
 from rich.text import Text
 
-from bot.main import audience_of, build, build_console
+from bot.audiences import audience_at_terminal
+from bot.main import build, build_console
 from bot.settings import Settings
 from bot.sources import Sources
 
@@ -27,7 +28,8 @@ async def main() -> None:
         timbre = build(Settings(home=Path(home)), lambda _: None)
         sources = Sources(timbre.knowledge)
         sources.ingest(sources.describe(str(ROOT / "samples" / "handbook"), "handbook", None), lambda *_: None)
-        chat = build_console(timbre, audience_of(timbre.knowledge.catalogue, None)[1], "you", screen)
+        audience = audience_at_terminal(timbre.knowledge.catalogue.groups(), None)[1]
+        chat = build_console(timbre, audience, "you", screen)
         for line in LINES:
             screen.print(Text(f"\n› {line}", style="bold"))
             await chat.say(line)

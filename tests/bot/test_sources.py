@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from bot.audiences import audience_at_terminal
 from bot.batch import answer_lines
 from bot.doctor import examine
 from bot.errors import CommandRejected
 from bot.evaluating import run_cases
 from bot.evaluation import Case
-from bot.main import Timbre, audience_of, open_home
+from bot.main import Timbre, open_home
 from bot.settings import Settings
 from bot.sources import Planned, Sources, summary_object
 from knowledge.documents import EVERYONE
@@ -152,9 +153,9 @@ def test_the_operator_reads_all_groups_and_a_member_only_the_named(
     sources.ingest(sources.describe(str(write({"a.md": "# A\n\nText."}, "m")), None, HR), quiet)
     catalogue = handbook.knowledge.catalogue
 
-    assert audience_of(catalogue, None) == ([], frozenset({"hr", EVERYONE}))
-    assert audience_of(catalogue, ["hr "]) == ([], frozenset({"hr", EVERYONE}))
-    assert audience_of(catalogue, ["nobody"]) == (["nobody"], frozenset({"nobody", EVERYONE}))
+    assert audience_at_terminal(catalogue.groups(), None) == ([], frozenset({"hr", EVERYONE}))
+    assert audience_at_terminal(catalogue.groups(), ["hr "]) == ([], frozenset({"hr", EVERYONE}))
+    assert audience_at_terminal(catalogue.groups(), ["nobody"]) == (["nobody"], frozenset({"nobody", EVERYONE}))
 
 
 async def answers_to(timbre: Timbre, tmp_path: Path, *lines: str | dict[str, Any]) -> list[dict[str, Any]]:
