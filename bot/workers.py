@@ -58,7 +58,8 @@ class Workers:
     async def _wait(self) -> None:
         if not self._is_stopping:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._arrived.wait()
         if self._is_stopping:
             self._arrived.set()  # for the other workers
 
