@@ -15,7 +15,7 @@ from bot.channels import Answers
 from bot.commands import Commands
 from bot.conversation import ExchangeId, Verdict
 from bot.engine import failure
-from bot.errors import BotError, CommandRejected, fault_id
+from bot.errors import BotError, CommandRejected, DatabaseUnavailable, PlatformUnavailable, fault_id
 from bot.escalations import Escalations
 from bot.home import HomePages
 from bot.long_work import Say
@@ -49,6 +49,7 @@ from knowledge.errors import KnowledgeError
 
 logger = logging.getLogger(__name__)
 
+FETCH_PAUSE_S = 5.0
 ONE_CLICK_S = 10  # two clicks on a suggestion within that time are one
 T = TypeVar("T")
 TakeIn = Callable[[IncomingMessage, datetime | None], Awaitable[object]]
@@ -125,12 +126,23 @@ class FrontDesk:
         return found if isinstance(found, Sequence) else []
 
     async def catch_up(self, platform: ChatPlatform) -> None:
-        """To be called when the platform has connected anew. Raises what the platform raises."""
-        count = await self._catch_up.fetch(platform)
+        """To be called when the platform has connected anew. Returns when all that was missed has come in, however long it takes.
+
+        Nothing before this moment counts as received until then. Raises DeliveryRefused.
+        """
+        count = await self._fetched(platform)
         self._caught_up.add(platform.name)
         await self.note(platform.name, platform.is_connected)
         if count:
             logger.info("%s: %d messages came while nobody listened", platform.name, count)
+
+    async def _fetched(self, platform: ChatPlatform) -> int:
+        while True:
+            try:
+                return await self._catch_up.fetch(platform)
+            except (PlatformUnavailable, DatabaseUnavailable) as err:
+                logger.warning("What was missed in %s cannot be fetched yet: %s", platform.name, err)
+                await asyncio.sleep(max(FETCH_PAUSE_S, err.retry_after_s if isinstance(err, PlatformUnavailable) else 0))
 
     async def remember(self, platform: str, name: str, value: dict[str, Any]) -> None:
         """Keeps something for a platform's connection between starts. Raises DatabaseUnavailable."""

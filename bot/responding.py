@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from bot.channels import ChannelSettings
 from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
 from bot.engine import AnswerEngine, failure
-from bot.errors import BotError, DatabaseUnavailable, fault_id
+from bot.errors import BotError, DatabaseUnavailable, PlatformUnavailable, fault_id
 from bot.inbox import Responded
 from bot.messages import (
     Addressed,
@@ -95,6 +95,8 @@ class Responder:
 
     async def respond(self, message: IncomingMessage, attempt: int) -> Responded:
         """What goes out for the message. Raises what cannot be said to a person now, so that it is tried again."""
+        if message.place.platform not in self._platforms:
+            raise PlatformUnavailable(message.place.platform, "it is not switched on in this process")
         settings = await asyncio.to_thread(self._channels.get, message.place)
         past = await asyncio.to_thread(self._exchanges.conversation, message.conversation, self._max_turns or HISTORY)
         facts = Facts(

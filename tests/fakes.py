@@ -89,7 +89,10 @@ class RecordingStream:
 
 
 class RecordingPlatform:
-    """A ChatPlatform that keeps what it was given to deliver, once for each key. `refusals` are raised first, in order."""
+    """A ChatPlatform that keeps what it was given to deliver, once for each key.
+
+    First, in order, `deliver` raises `refusals` and `places` raises `absences`.
+    """
 
     def __init__(self, name: str = "fake") -> None:
         self.name = name
@@ -99,6 +102,7 @@ class RecordingPlatform:
         self.drafts: list[str] = []
         self.streams: list[RecordingStream] = []
         self.refusals: list[BotError] = []
+        self.absences: list[BotError] = []
         self.missed_messages: dict[Place, list[IncomingMessage]] = {}
         self.has_answers = False
         self.loses_reply = False
@@ -140,6 +144,8 @@ class RecordingPlatform:
         return [] if delivery.to else [draft or f"posted-{delivery.key}"]
 
     async def places(self) -> Sequence[Place]:
+        if self.absences:
+            raise self.absences.pop(0)
         return list(self.missed_messages) or [Place(self.name, "T1", "C1")]
 
     async def missed(self, place: Place, since: datetime) -> Sequence[IncomingMessage]:

@@ -64,7 +64,6 @@ A = TypeVar("A", Press, Picked, Slash, Submitted)
 Work: TypeAlias = Callable[[Workspace, A, Ack], Coroutine[Any, Any, None]]
 
 ANYTHING = re.compile(".*", re.DOTALL)
-PAUSE_S = 5.0
 WORKING = "is reading the documents ..."
 MARKS = {Mark.ESCALATED: "raising_hand", Mark.RESOLVED: "white_check_mark"}
 NO_TOKENS = (
@@ -222,15 +221,11 @@ class SlackPlatform:
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Until it is done, however often that takes, nothing before this moment counts as received."""
+        """Again when the connection was lost meanwhile."""
         while self._is_behind:
             self._is_behind = False
             try:
                 await self._desk.catch_up(self)
-            except (PlatformUnavailable, DatabaseUnavailable) as err:
-                logger.warning("What was missed in Slack cannot be fetched yet: %s", err)
-                self._is_behind = True
-                await asyncio.sleep(max(PAUSE_S, err.retry_after_s if isinstance(err, PlatformUnavailable) else 0))
             except DeliveryRefused as err:
                 logger.warning("What was missed in Slack cannot be fetched: %s", err)
             except Exception:  # an outermost loop: what comes in from now on must be answered all the same

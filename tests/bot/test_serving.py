@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from bot import inbox
 from bot.channels import Answers, ChannelSettings
-from bot.errors import DeliveryRefused, PlatformUnavailable
+from bot.errors import DatabaseUnavailable, DeliveryRefused, PlatformUnavailable
 from bot.front_desk import FrontDesk
 from bot.health import serve_health
 from bot.inbox import MAX_ATTEMPTS
@@ -288,6 +288,34 @@ async def test_what_was_missed_is_answered_late_with_a_word_of_apology_and_what_
     assert texts[None].startswith("Sorry for the late answer")
     assert "What about my old question?" in texts[SUE.id]
     assert "Lunch" not in texts[SUE.id]
+
+
+async def test_what_was_missed_is_fetched_however_often_that_takes(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.front_desk.FETCH_PAUSE_S", 0.01)
+    office.intake.remember("fake", "connected", {"at": (datetime.now(UTC) - timedelta(hours=1)).isoformat()})
+    office.platform.missed_messages[PLACE] = [message("1", sent_at=datetime.now(UTC) - timedelta(minutes=30))]
+    office.platform.absences = [PlatformUnavailable("fake", "it is busy"), DatabaseUnavailable("db", "it is away")]
+
+    async with office.open():
+        await office.desk.catch_up(office.platform)
+        await office.delivered(1)
+
+    assert not office.platform.absences
+    assert [delivery.answers for delivery in office.platform.deliveries] == ["1"]
+
+
+async def test_a_message_of_a_platform_that_is_switched_off_waits_for_its_return(office: Office) -> None:
+    elsewhere = message("1", place=replace(PLACE, platform="slack"))
+    now = datetime.now(UTC)
+    office.intake.put_message(elsewhere, now, now)
+
+    async with office.open():
+        await office.desk.receive(message("2"))
+        await office.delivered(1)
+
+    waiting = office.intake.claim_message("later", now + timedelta(hours=1), timedelta(seconds=1))
+    assert waiting is not None
+    assert (waiting.message, waiting.attempt) == (elsewhere, 1)
 
 
 async def test_what_was_missed_is_found_though_something_later_came_before_the_process_died(company: Timbre) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 import aiohttp
 import pytest
 
-from adapters.slack import connection, watchdog
+from adapters.slack import watchdog
 from adapters.slack.connection import SlackPlatform
 from adapters.slack.http_mode import ReplayGuard
 from adapters.slack.watchdog import Watch
@@ -33,7 +33,6 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "PING_S", 0.1)
     monkeypatch.setattr(watchdog, "NEW_ADDRESS_S", 0.3)
     monkeypatch.setattr(watchdog, "ANEW_S", 1.5)
-    monkeypatch.setattr(connection, "PAUSE_S", 0.01)
 
 
 @pytest.fixture
@@ -123,13 +122,6 @@ async def test_a_run_that_ended_can_be_started_again(office: Office, database: D
 
     assert running.cancelled()
     assert desk.caught_up == 2
-
-
-async def test_what_was_missed_is_fetched_however_often_that_takes(office: Office, database: Database, desk: Desk) -> None:
-    desk.delays = [PlatformUnavailable("Slack", "it is busy"), DatabaseUnavailable("db", "it is away")]
-
-    async with connected(office.slack, database, desk):
-        await _until(lambda: desk.caught_up == 1)
 
 
 async def test_what_was_missed_is_fetched_after_each_outage(office: Office, database: Database, desk: Desk) -> None:
