@@ -22,6 +22,7 @@ from tests.adapters.discord.people import Person as DiscordPerson
 from tests.adapters.discord.world import Channel
 from tests.adapters.slack.blocks import elements
 from tests.adapters.slack.conftest import strict_slack
+from tests.adapters.slack.deliveries import Patience
 from tests.adapters.slack.persons import Person as SlackPerson
 from tests.adapters.slack.reference import has_reference
 from tests.adapters.slack.running import bot_at_work
@@ -218,7 +219,7 @@ async def emptied(timbre: Timbre) -> None:
 async def test_on_slack_nobody_sees_what_they_may_not_read(library: Timbre) -> None:
     if not has_reference():
         pytest.skip("Slack's reference is not beside this checkout (../shared/authorities/slack).")
-    async with strict_slack() as slack:
+    async with strict_slack(patience=Patience()) as slack:
         town = slack_town(slack)
         roles = RoleBook(PeopleStore(library.database), "")
         put_into_groups(roles, {who: PersonId(f"slack:T1:{person.id}") for who, person in town.people.items()})
