@@ -2,7 +2,9 @@
 
 TrainingError
 ├── ModelUnavailable   a model's weights are missing or broken, or a generation failed
-└── FolderCorrupt      a dataset or a release is not what was written
+├── FolderCorrupt      a dataset or a release is not what was written
+├── DatasetRefused     no dataset can be made: too few rows, or something that had to be masked
+└── DatasetUnknown     there is no such dataset, or it was retired
 """
 
 from pathlib import Path
@@ -21,3 +23,11 @@ class FolderCorrupt(TrainingError):
 
     def __init__(self, folder: Path, what: str) -> None:
         super().__init__(f"The folder {folder} is corrupt: {what}.")
+
+
+class DatasetRefused(TrainingError):
+    """No dataset can be made of what there is; nothing was written."""
+
+
+class DatasetUnknown(TrainingError):
+    """There is no dataset of that id, or it was retired because somebody's data had to go."""
