@@ -99,6 +99,7 @@ class Rejection:
 
     exchange: str
     reason: Reason
+    question: str
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,11 @@ def curate(
     `style_phrases` are sentences that the style guide lets every answer say.
     """
     listed = sorted(exchanges, key=lambda exchange: (exchange.asked_at, exchange.id))
+    questions = {exchange.id: exchange.question for exchange in listed}
     rejected: list[Rejection] = []
 
     def passed(candidates: Sequence[_Candidate], reasons: Mapping[str, Reason]) -> list[_Candidate]:
-        rejected.extend(Rejection(key, reason) for key, reason in reasons.items())
+        rejected.extend(Rejection(key, reason, questions[key]) for key, reason in reasons.items())
         return [candidate for candidate in candidates if candidate.exchange.id not in reasons]
 
     refused = {exchange.id: reason for exchange in listed if (reason := _refusal(exchange, limits))}
@@ -204,7 +206,8 @@ def refusals(curated: Curated, min_rows: int) -> list[str]:
         return []
     counted = ", ".join(f"{count} because {MEANINGS[Reason(reason)]}" for reason, count in curated.rejected_counts.items())
     left_out = f" Left out: {counted}." if counted else ""
-    none = "There is nothing to learn from yet" if not rows else f"There are {rows} rows, and at least {min_rows} are needed"
+    few = "There is 1 row" if rows == 1 else f"There are {rows} rows"
+    none = f"{few}, and at least {min_rows} are needed" if rows else "There is nothing to learn from yet"
     return [f"{none}: approve corrections, rate answers, import feedback or write examples into the style guide.{left_out}"]
 
 

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.curation import Curated, normal_question
 from training.errors import DatasetRefused, DatasetUnknown
 from training.examples import Preference, PromptCompletion, Row, completion_of, completion_row, preference_of, preference_row
 from training.folders import MANIFEST, locked, publish, read_manifest, sync
-from training.privacy import NOBODY, KnownNames, scan
+from training.retirement import mark_retired, why_retired
+
+if TYPE_CHECKING:
+    from training.privacy import KnownNames
 
 TRAIN, HELD_OUT, PREFERENCE = "train.jsonl", "held_out.jsonl", "preference.jsonl"
 CURRENT = "current"
-RETIRED = "retired.json"
 ID_CHARS = 12
 MAX_NAMED_FINDINGS = 5
 
@@ -69,7 +71,7 @@ class Difference:
 
 
 def freeze(
-    root: Path, curated: Curated, provenance: Provenance, held_out_share: float, names: KnownNames = NOBODY
+    root: Path, curated: Curated, provenance: Provenance, held_out_share: float, names: "KnownNames | None" = None
 ) -> tuple[DatasetVersion, bool]:
     """The version that holds these rows, made current; and whether it is new: the same rows and settings are the same one.
 
@@ -80,8 +82,8 @@ def freeze(
     _check_masked(files, names)
     settings = {**provenance.settings, **curated.settings, "held_out_share": held_out_share}
     key = _content_id(files, settings)
-    if _why_retired(root / key):
-        raise DatasetRefused(f"These are the rows of {key}, which was retired: {_why_retired(root / key)}")
+    if why_retired(root / key):
+        raise DatasetRefused(f"These are the rows of {key}, which was retired: {why_retired(root / key)}")
     is_new = not (root / key).exists()
     parent = pointer(root)
     manifest = _manifest(key, parent if parent != key else "", curated, files, settings, provenance)
@@ -101,7 +103,7 @@ def read(root: Path, key: str) -> DatasetVersion:
     folder = root / key
     if not (folder / MANIFEST).is_file() or key.startswith("."):
         raise DatasetUnknown(f"There is no dataset {key!r}; `timbre dataset list` names them.")
-    if why := _why_retired(folder):
+    if why := why_retired(folder):
         raise DatasetUnknown(f"The dataset {key} was retired: {why}")
     return DatasetVersion(key, folder, read_manifest(folder))
 
@@ -110,7 +112,7 @@ def versions(root: Path) -> list[DatasetVersion]:
     """All, the retired ones too, oldest first; their files are not checked."""
     folders = [path.parent for path in root.glob(f"d-*/{MANIFEST}")]
     found = [
-        DatasetVersion(path.name, path, json.loads((path / MANIFEST).read_text("utf-8")), _why_retired(path)) for path in folders
+        DatasetVersion(path.name, path, json.loads((path / MANIFEST).read_text("utf-8")), why_retired(path)) for path in folders
     ]
     return sorted(found, key=lambda version: (version.manifest["created_at"], version.id))
 
@@ -118,7 +120,7 @@ def versions(root: Path) -> list[DatasetVersion]:
 def current(root: Path) -> DatasetVersion | None:
     """The version that the next training takes; none where none was built, or it was retired."""
     key = pointer(root)
-    return read(root, key) if key and not _why_retired(root / key) else None
+    return read(root, key) if key and not why_retired(root / key) else None
 
 
 def pointer(root: Path) -> str:
@@ -150,8 +152,7 @@ def diff(old: DatasetVersion, new: DatasetVersion) -> Difference:
 
 def retire(version: DatasetVersion, why: str, at: datetime) -> None:
     """Takes the version out of use for good: its rows are deleted, its manifest stays. Doing it again changes nothing."""
-    if not version.why_retired:
-        _replace(version.folder / RETIRED, json.dumps({"why": why, "at": at.isoformat()}) + "\n")
+    mark_retired(version.folder, why, at)
     for name in (TRAIN, HELD_OUT, PREFERENCE):
         (version.folder / name).unlink(missing_ok=True)
     sync(version.folder)
@@ -176,8 +177,12 @@ def _question(row: PromptCompletion | Preference) -> str:
     return row.question or (row.prompt[-1]["content"] if row.prompt else "")
 
 
-def _check_masked(files: Mapping[str, Sequence[Row]], names: KnownNames) -> None:
-    found = [f"{name}, row {finding.row}: {finding.kind}" for name, rows in files.items() for finding in scan(rows, names)]
+def _check_masked(files: Mapping[str, Sequence[Row]], names: "KnownNames | None") -> None:
+    from training.privacy import NOBODY, scan  # needs the extra `training`; reading and retiring a dataset does not
+
+    found = [
+        f"{name}, row {finding.row}: {finding.kind}" for name, rows in files.items() for finding in scan(rows, names or NOBODY)
+    ]
     if found:
         more = f" and {len(found) - MAX_NAMED_FINDINGS} more" if len(found) > MAX_NAMED_FINDINGS else ""
         raise DatasetRefused(f"Something that has to be masked is left: {'; '.join(found[:MAX_NAMED_FINDINGS])}{more}.")
@@ -228,11 +233,6 @@ def _answers(version: DatasetVersion) -> dict[str, tuple[str, str]]:
     """(question, completion) by what makes questions the same."""
     rows = [*version.completions(TRAIN), *version.completions(HELD_OUT)]
     return {normal_question(_question(row)): (_question(row), row.completion) for row in rows}
-
-
-def _why_retired(folder: Path) -> str:
-    path = folder / RETIRED
-    return str(json.loads(path.read_text("utf-8"))["why"]) if path.exists() else ""
 
 
 def _replace(path: Path, text: str) -> None:
