@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect, text
 
 from bot.conversation import Exchange, ExchangeId, Feedback, Question, Verdict
 from bot.dataset_building import build, plan, staff_check
@@ -93,6 +94,7 @@ async def test_where_no_model_words_the_prompt_is_what_it_would_be_sent(handbook
     assert (one.answer, one.was_worded) == ("\n".join(quote.shown for quote in exchange.quotes), False)
 
 
+@pytest.mark.both_databases
 async def test_an_approved_correction_is_known_with_its_author_and_without_marks(handbook: Timbre) -> None:
     exchange = await asked(handbook)
     await handbook.feedback.correct(exchange.id, "You get 27 days [1].", SUE)
@@ -129,6 +131,7 @@ async def test_what_only_some_may_read_is_kept_out_since_a_model_has_no_readers(
     assert gathered(handbook).excluded == {"restricted": 1}
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("person", [ANN, SUE])
 async def test_exchanges_of_who_opted_out_are_kept_out_whether_they_asked_or_corrected(
     handbook: Timbre, person: PersonId
@@ -285,6 +288,7 @@ async def test_imported_rows_get_passages_and_marks_as_a_live_question_would(han
     assert store_of(handbook).rated() == []  # no answer of the bot
 
 
+@pytest.mark.both_databases
 async def test_importing_a_file_twice_changes_nothing_and_a_later_verdict_replaces_the_earlier(
     handbook: Timbre, tmp_path: Path
 ) -> None:
@@ -381,8 +385,8 @@ async def test_an_imported_correction_counts_where_an_admin_vouches_or_support_w
 async def built_of(timbre: Timbre, people: Sequence[str]) -> str:
     """A dataset of two rows; each was approved by one of the people."""
     timbre.settings.training.min_rows = 1
-    for text, by in zip((QUESTION, "Where can I park my bicycle?"), people, strict=True):
-        exchange = await asked(timbre, text, by="slack:T1:U9")
+    for asking, by in zip((QUESTION, "Where can I park my bicycle?"), people, strict=True):
+        exchange = await asked(timbre, asking, by="slack:T1:U9")
         await timbre.feedback.correct(exchange.id, exchange.quotes[0].text, by)
     version, _ = build(timbre, plan(timbre), NOW)
     return version.id
@@ -416,6 +420,7 @@ async def test_erasing_a_person_retires_what_was_trained_on_them(handbook: Timbr
     assert erased(handbook, BEN).datasets == []
 
 
+@pytest.mark.both_databases
 async def test_erasing_a_person_leaves_nothing_that_they_asked_or_said(handbook: Timbre, tmp_path: Path) -> None:
     secret = "How many days of annual leave do full-time employees get before my xylophone surgery?"
     message = IncomingMessage(PLACE, "1", Person(ANN, "Anna Lindqvist", True), secret, Addressed.MENTION, NOW)
@@ -440,15 +445,12 @@ async def test_erasing_a_person_leaves_nothing_that_they_asked_or_said(handbook:
     assert gathered(handbook).excluded == {}
     assert plan(handbook).excluded == {"erased": 1}
     with handbook.database.connect() as connection:
-        tables = (
-            [name for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            if (connection.dialect.name == "sqlite")
-            else []
-        )
-        rows = [repr(tuple(found)) for table in tables for found in connection.exec_driver_sql(f'SELECT * FROM "{table}"')]
+        tables = inspect(connection).get_table_names()
+        rows = [repr(tuple(found)) for table in tables for found in connection.execute(text(f'SELECT * FROM "{table}"'))]
     assert not any("xylophone" in found for found in rows)
 
 
+@pytest.mark.both_databases
 async def test_an_approved_answer_stays_when_who_asked_is_erased(handbook: Timbre) -> None:
     exchange = await asked(handbook)
     await handbook.feedback.correct(exchange.id, "You get 30 days now.", SUE)
