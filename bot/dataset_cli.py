@@ -150,6 +150,8 @@ def build_dataset(
     else:
         held_out, what = version.manifest["held_out"], "New dataset" if is_new else "Nothing has changed since dataset"
         console.print(f"{what} {version.id}: {sum(curated.counts.values())} rows, {held_out} of them held out.", highlight=False)
+        if not held_out:
+            printing.complain("No question lies on the held-out side yet, so that no release can be judged on it.", "yellow")
 
 
 @dataset.command("list")

@@ -5,9 +5,9 @@ Excluded and counted first: what was said in private, what only some may read, p
 
 import hashlib
 import hmac
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import regex
@@ -72,11 +72,14 @@ def gather(records: Iterable[RatedRecord], imported: Iterable[ImportedFeedback],
             continue
         excluded[VERDICTS] += sum(feedback.given_by in policy.opted_out for feedback in record.feedback)
         exchanges.append(_of_record(record, policy))
+    same_answer: dict[tuple[str, str], list[ImportedFeedback]] = defaultdict(list)
     for row in imported:
         if reason := _why_not_imported(row, policy):
             excluded[reason] += 1
         else:
-            exchanges.append(_of_import(row, policy))
+            same_answer[row.question, row.answer].append(row)
+    for rows in same_answer.values():
+        exchanges += _of_imports(rows, policy)
     return Gathered(exchanges, +excluded)
 
 
@@ -173,28 +176,38 @@ def _of_record(record: RatedRecord, policy: Policy) -> RatedExchange:
     )
 
 
-def _of_import(row: ImportedFeedback, policy: Policy) -> RatedExchange:
-    """A correction counts as approved where an admin vouches for the row, or support gave it."""
-    mask, is_staff = policy.mask, policy.is_staff(row.rated_by)
+def _of_imports(rows: Sequence[ImportedFeedback], policy: Policy) -> list[RatedExchange]:
+    """What people say of one answer, as one exchange; as several where several corrections of it are approved."""
+    approved = {row.correction: row for row in rows if row.correction and (row.is_vouched or policy.is_staff(row.rated_by))}
+    ratings = [
+        Rating(hashed(row.rated_by, policy.rater_key), row.verdict is Verdict.HELPFUL, policy.is_staff(row.rated_by))
+        for row in rows
+    ]
+    is_vouched = any(row.is_vouched for row in rows)
+    return [
+        replace(_of_import(row, policy, has_correction=bool(approved)), ratings=ratings, is_vouched=is_vouched)
+        for row in (list(approved.values()) or rows[:1])
+    ]
+
+
+def _of_import(row: ImportedFeedback, policy: Policy, has_correction: bool) -> RatedExchange:
+    mask = policy.mask
     quotes = [mask(quote.text) for quote in row.quotes]
-    rater = hashed(row.rated_by, policy.rater_key)
-    correction = mask(without_marks(row.correction)) if row.is_vouched or is_staff else ""
     return RatedExchange(
         id=f"import-{row.key}",
         question=mask(row.question),
         quotes=quotes,
-        prompt=_prompt(mask(row.question), quotes, policy.voice) if quotes else [],
+        prompt=_prompt(mask(row.question), quotes, policy.voice),
         answer=mask(without_marks(row.answer)),
         was_worded=True,
-        correction=correction,
-        author=rater if correction else "",
-        ratings=[Rating(rater, row.verdict is Verdict.HELPFUL, is_staff)],
+        correction=mask(without_marks(row.correction)) if has_correction else "",
+        author=hashed(row.rated_by, policy.rater_key) if has_correction else "",
+        ratings=(),
         outcome=row.outcome,
         topic=_page(row.quotes),
         audience=row.quotes[0].audience if row.quotes else frozenset({EVERYONE}),
         asked_at=row.imported_at,
         cited_urls=_urls(row.quotes, mask),
-        is_vouched=row.is_vouched,
     )
 
 

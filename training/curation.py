@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -356,14 +357,23 @@ def _duplicates(candidates: Sequence[_Candidate]) -> dict[str, Reason]:
         for one in sorted(group, key=lambda one: one.rank)[:-1]:
             reasons[one.exchange.id] = Reason.NEAR_DUPLICATE
     left = [one for one in candidates if one.exchange.id not in reasons]
-    for group in _grouped(left, lambda one: " ".join(sorted(_numbers(one.target)))):
-        kept: list[_Candidate] = []
-        for one in sorted(group, key=lambda one: one.rank, reverse=True):
-            if any(_is_near(one, other) for other in kept):
-                reasons[one.exchange.id] = Reason.NEAR_DUPLICATE
-            else:
-                kept.append(one)
+    often = Counter(word for one in left for word in _word_set(one.question))
+    kept: dict[tuple[str, str], list[_Candidate]] = defaultdict(list)
+    for one in sorted(left, key=lambda one: one.rank, reverse=True):
+        numbers = " ".join(sorted(_numbers(one.target)))
+        places = [(numbers, word) for word in _telling_words(one, often)]
+        if any(_is_near(one, other) for place in places for other in kept[place]):
+            reasons[one.exchange.id] = Reason.NEAR_DUPLICATE
+        else:
+            for place in places:
+                kept[place].append(one)
     return reasons
+
+
+def _telling_words(one: _Candidate, often: Mapping[str, int]) -> list[str]:
+    """Rare words of the question, of which any that is near it shares one: Chaudhuri et al. 2006, the prefix filter."""
+    words = sorted(_word_set(one.question), key=lambda word: (often[word], word))
+    return words[: len(words) - math.ceil(DUPLICATE_SIMILARITY * len(words)) + 1]
 
 
 def _grouped(candidates: Iterable[_Candidate], key: Callable[[_Candidate], str]) -> list[list[_Candidate]]:
@@ -382,8 +392,13 @@ def _is_near(one: _Candidate, other: _Candidate) -> bool:
 
 def _similarity(one: str, other: str) -> float:
     """Jaccard of the sets of words, 0..1."""
-    ours, theirs = set(normal_question(one).split()), set(normal_question(other).split())
+    ours, theirs = _word_set(one), _word_set(other)
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
+
+
+@lru_cache(maxsize=1 << 14)
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(normal_question(text).split())
 
 
 def _over_their_share(candidates: Sequence[_Candidate], limits: Limits) -> dict[str, Reason]:

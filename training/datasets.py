@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.curation import Curated, normal_question
-from training.errors import DatasetRefused, DatasetUnknown
+from training.errors import DatasetRefused, DatasetUnknown, FolderCorrupt
 from training.examples import Preference, PromptCompletion, Row, completion_of, completion_row, preference_of, preference_row
 from training.folders import MANIFEST, locked, publish, read_manifest, sync
 from training.retirement import mark_retired, why_retired
@@ -81,7 +81,7 @@ def freeze(
     files = _split(curated, held_out_share)
     _check_masked(files, names)
     settings = {**provenance.settings, **curated.settings, "held_out_share": held_out_share}
-    key = _content_id(files, settings)
+    key = _content_id(files, {**settings, "phrases": list(curated.phrases)})
     if why_retired(root / key):
         raise DatasetRefused(f"These are the rows of {key}, which was retired: {why_retired(root / key)}")
     is_new = not (root / key).exists()
@@ -109,10 +109,10 @@ def read(root: Path, key: str) -> DatasetVersion:
 
 
 def versions(root: Path) -> list[DatasetVersion]:
-    """All, the retired ones too, oldest first; their files are not checked."""
-    folders = [path.parent for path in root.glob(f"d-*/{MANIFEST}")]
+    """All, the retired ones too, oldest first; their rows are not checked. Raises FolderCorrupt for a manifest that is none."""
     found = [
-        DatasetVersion(path.name, path, json.loads((path / MANIFEST).read_text("utf-8")), why_retired(path)) for path in folders
+        DatasetVersion(path.parent.name, path.parent, _unchecked_manifest(path), why_retired(path.parent))
+        for path in root.glob(f"d-*/{MANIFEST}")
     ]
     return sorted(found, key=lambda version: (version.manifest["created_at"], version.id))
 
@@ -227,6 +227,14 @@ def _lines(rows: Iterable[Row]) -> str:
 
 def _read_rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+def _unchecked_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        return dict(manifest)
+    except (ValueError, TypeError) as err:
+        raise FolderCorrupt(path.parent, f"{MANIFEST} is broken") from err
 
 
 def _answers(version: DatasetVersion) -> dict[str, tuple[str, str]]:

@@ -5,9 +5,11 @@ since quotes and answer lose the same; what is measured of each detector stands 
 """
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import regex
@@ -19,6 +21,7 @@ KINDS = (NAME, EMAIL, PHONE, CARD, IBAN, SECRET)
 REGIONS = ("US", "GB")  # numbers without a country code look alike; POSSIBLE takes what may be dialled in either
 MIN_PHONE_DIGITS = 7  # what is shorter is an extension or, far more often, an amount or a year
 MIN_PART_CHARS = 3  # of a name; a shorter part says too little to be looked for on its own
+MAX_GAP_CHARS = 3  # between the words of a name
 MIN_PASSWORD_CHARS = 6
 SECRET_DETECTORS = (
     "artifactory.ArtifactoryDetector aws.AWSKeyDetector azure_storage_key.AzureStorageKeyDetector basic_auth.BasicAuthDetector "
@@ -44,6 +47,7 @@ _DATES = regex.compile(
     r"(?:19|20)\d\d[-–/. ]+(?:19|20)\d\d|(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}\b|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d\b"
 )
 _MENTION = regex.compile(r"<[@!&]+[A-Za-z0-9]+(?:\|[^>\n]*)?>")
+_WORD = regex.compile(r"[\p{L}\p{N}]+")
 _ALSO_WORDS = frozenset(
     """will may mark grace rose hope art bill faith joy dawn eve sunny summer april june august jack rob sue pat drew chase frank
     grant guy max penny ray rich sky star ivy lily holly olive ruby amber page price day long short young king knight baker cook
@@ -65,14 +69,6 @@ class Finding:
     kind: str
 
 
-def _any_of(words: Collection[str], flags: int) -> "regex.Pattern[str] | None":
-    """Longest first, so that a full name goes before its parts; an @ before it goes with it."""
-    if not words:
-        return None
-    listed = "|".join(regex.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
-    return regex.compile(rf"(?<![\p{{L}}\p{{N}}])@?(?:{listed})(?![\p{{L}}\p{{N}}])", flags)
-
-
 def _parts(name: str) -> list[str]:
     return [part for part in regex.split(r"[^\p{L}\p{N}'’]+", name) if len(part) >= MIN_PART_CHARS and not part.isdigit()]
 
@@ -83,32 +79,49 @@ def _forms(name: str) -> set[str]:
     return {name, unicodedata.normalize("NFC", bare)}
 
 
-def _opens_sentence(text: str, match: "regex.Match[str]") -> bool:
-    before = text[: match.start()].rstrip()
-    return not before or before[-1] in ".!?:\n" or before[-1] in "\"'“‘(["
+def _tokens(name: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in _WORD.findall(name))
+
+
+def _reads(found: "Sequence[regex.Match[str]]", tokens: Sequence[str], text: str) -> bool:
+    """Whether the words are the tokens, with no more between them than stands within a name."""
+    gaps = [text[one.end() : other.start()] for one, other in pairwise(found)]
+    return tuple(word[0].casefold() for word in found) == tokens and all(
+        len(gap) <= MAX_GAP_CHARS and "\n" not in gap for gap in gaps
+    )
+
+
+def _is_word(word: "regex.Match[str]", text: str) -> bool:
+    """Whether it is written like any word: in small letters, or at the start of a sentence."""
+    before = text[: word.start()].rstrip()
+    return word[0].islower() or not before or before[-1] in ".!?:\n\"'“‘(["
 
 
 class KnownNames:
-    """Finds people in texts by what is known of them: full names, their parts, handles. Cheap to ask, made once.
+    """Finds people in texts by what is known of them: full names, their parts, handles. Made once; tens of thousands do no harm.
 
     A part of a name that is a word as well counts where it is written like a name within a sentence.
     """
 
     def __init__(self, names: Collection[str]) -> None:
         """`names` are display names, real names and handles, in any order; empty ones are passed over."""
-        plain = {unicodedata.normalize("NFC", name).strip().lstrip("@") for name in names} - {""}
-        whole = {form for name in plain for form in _forms(name) if len(name) >= MIN_PART_CHARS}
-        parts = {form for name in plain for part in _parts(name) for form in _forms(part)}
-        words = {part for part in parts | whole if part.casefold() in _ALSO_WORDS}
-        self._anywhere = _any_of((whole | parts) - words, regex.I)
-        self._as_names = _any_of({word.capitalize() for word in words} | {word.upper() for word in words}, 0)
+        plain = {unicodedata.normalize("NFC", name).strip() for name in names}
+        known = {_tokens(form) for name in plain for part in (name, *_parts(name)) for form in _forms(part)}
+        self._by_first: dict[str, list[Sequence[str]]] = defaultdict(list)
+        for tokens in sorted(known, key=len, reverse=True):
+            if sum(map(len, tokens)) >= MIN_PART_CHARS:
+                self._by_first[tokens[0]].append(tokens)
 
     def spans(self, text: str) -> Iterator[Span]:
         yield from (match.span() for match in _MENTION.finditer(text))
-        if self._anywhere:
-            yield from (match.span() for match in self._anywhere.finditer(text))
-        if self._as_names:
-            yield from (match.span() for match in self._as_names.finditer(text) if not _opens_sentence(text, match))
+        words = list(_WORD.finditer(text)) if self._by_first else []
+        for position, word in enumerate(words):
+            for tokens in self._by_first.get(word[0].casefold(), ()):
+                found = words[position : position + len(tokens)]
+                if _reads(found, tokens, text) and not (tokens[0] in _ALSO_WORDS and len(tokens) == 1 and _is_word(word, text)):
+                    start = word.start() - (text[: word.start()].endswith("@"))
+                    yield start, found[-1].end()
+                    break
 
 
 NOBODY = KnownNames(())

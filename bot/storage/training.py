@@ -81,12 +81,11 @@ class ImportedFeedback:
 
 @dataclass(frozen=True)
 class Erased:
-    """What was deleted of a person, and the exchanges in which they appeared."""
+    """What was deleted of a person."""
 
     exchanges: Sequence[str]
     verdicts: int
     imported: int
-    names: Sequence[str]
 
 
 class TrainingStore:
@@ -181,7 +180,6 @@ class TrainingStore:
         Approved corrections to their questions stay knowledge, without whose question it was. The audit stays.
         """
         with self._database.writing() as session:
-            names = _names_of(session, person)
             asked = session.exec(select(ExchangeRow).where(ExchangeRow.asked_by == person)).all()
             kept = set(session.exec(select(StandardAnswerRow.exchange_id)).all())
             for thread in {row.conversation for row in asked} - {""}:
@@ -199,7 +197,7 @@ class TrainingStore:
             _empty_messages(session, person, {row.id for row in asked})
             details = {"exchanges": len(asked), "verdicts": verdicts, "imported": imported}
             audit.record(session, by, ERASED, person, details)
-            return Erased([row.id for row in asked], verdicts, imported, sorted(names))
+            return Erased([row.id for row in asked], verdicts, imported)
 
 
 def _corrections(session: Session) -> dict[str, ApprovedCorrection]:
@@ -258,13 +256,8 @@ def _imported_row(new: ImportedFeedback, was_vouched: bool) -> ImportedFeedbackR
 
 def _is_same(before: ImportedFeedbackRow, new: ImportedFeedback) -> bool:
     """Whether importing it again would change nothing: the quotes of the first time stay, whatever is found now."""
-    said = (before.verdict, before.reason, before.channel) == (new.verdict, new.reason, new.channel)
-    return said and (before.is_vouched or not new.is_vouched)
-
-
-def _names_of(session: Session, person: str) -> set[str]:
-    authors = (message["author"] for message in session.exec(select(InboxRow.message)).all())
-    return {str(author["name"]) for author in authors if author["id"] == person} - {""}
+    said = ("verdict", "reason", "correction", "channel")
+    return all(getattr(before, name) == getattr(new, name) for name in said) and (before.is_vouched or not new.is_vouched)
 
 
 def _empty(session: Session, row: ExchangeRow) -> None:

@@ -1,6 +1,7 @@
 """What is learned of rated exchanges, and why the rest is not."""
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -269,3 +270,15 @@ def test_every_exchange_is_a_row_or_has_one_reason_and_the_order_they_come_in_do
     assert all(
         sum(person in raters for raters in people) <= Limits().max_rows_of_person for person in {p for r in people for p in r}
     )
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefghij"), min_size=1), min_size=2, max_size=6))
+def test_no_two_rows_that_are_left_are_near_each_other(questions: list[set[str]]) -> None:
+    rated = [
+        exchange(1, id=f"q{n}", question=" ".join(sorted(words)), answer="It is in room 11.", is_vouched=True)
+        for n, words in enumerate(questions)
+    ]
+
+    left = [set(row.question.split()) for row in curated(rated).completions]
+
+    assert all(len(one & other) / len(one | other) < 0.8 for one, other in combinations(left, 2))

@@ -145,6 +145,23 @@ def test_a_version_that_was_changed_is_not_read(tmp_path: Path) -> None:
         datasets.read(tmp_path, version.id)
 
 
+def test_another_phrase_of_the_voice_is_another_version(tmp_path: Path) -> None:
+    first = frozen(tmp_path, exchanges(3))
+
+    second, is_new = freeze(tmp_path, curate(exchanges(3), [], unsupported, ["Hi there!", "Bye!"]), MADE, 0.3)
+
+    assert is_new
+    assert (first.manifest["phrases"], second.manifest["phrases"]) == (["Hi there!"], ["Bye!", "Hi there!"])
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    version = frozen(tmp_path, exchanges(3))
+    (version.folder / "manifest.json").write_text("{")
+
+    with pytest.raises(FolderCorrupt, match=r"manifest\.json is broken"):
+        datasets.versions(tmp_path)
+
+
 @pytest.mark.parametrize("key", ["d-000000000000", "", ".", "..", "../../etc"])
 def test_a_version_that_is_not_there_is_unknown(tmp_path: Path, key: str) -> None:
     with pytest.raises(DatasetUnknown):
