@@ -33,7 +33,7 @@ SECRET_DETECTORS = (
 """Of detect-secrets. Its entropy detectors flagged 200 of 200 harmless lines, these none, and 200 of 200 secrets."""
 
 _PLACEHOLDER = regex.compile(rf"\[(?:{'|'.join(KINDS)})\]")
-_EMAIL = regex.compile(r"[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.[\p{L}]{2,}")
+_EMAIL = regex.compile(r"(?<![\p{L}\p{N}._%+'-])[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.[\p{L}]{2,}")
 _CARD = regex.compile(r"(?<!\d)\d(?:[ .-]?\d){12,18}(?!\d)")
 _IBAN = regex.compile(r"(?<![\p{L}\p{N}])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![\p{L}\p{N}])", regex.I)
 _IBAN_CHARS = range(15, 35)
@@ -49,11 +49,10 @@ _DATES = regex.compile(
 _MENTION = regex.compile(r"<[@!&]+[A-Za-z0-9]+(?:\|[^>\n]*)?>")
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 _ALSO_WORDS = frozenset(
-    """will may mark grace rose hope art bill faith joy dawn eve sunny summer april june august jack rob sue pat drew chase frank
-    grant guy max penny ray rich sky star ivy lily holly olive ruby amber page price day long short young king knight baker cook
-    fisher brown black white green gray grey stone wood hill field banks bush church cross park rivers west north east south
-    may can bird fox wolf swan reed mason carpenter taylor smith turner walker law love power sharp small strong swift best
-    english french german the and for""".split()
+    """will may can mark grace rose hope art bill faith joy sunny summer april june august chase grant guy max penny ray rich sky
+    star ivy amber page price day long short young king knight baker cook fisher brown black white green gray grey stone wood
+    hill field banks bush church cross park rivers west north east south bird fox wolf swan reed mason carpenter taylor turner
+    walker law love power sharp small strong swift best english french german the and for""".split()
 )
 """Parts of names that are words as well: in small letters they are the word."""
 
