@@ -1,7 +1,6 @@
 """The commands around what is learned: feedback in files, datasets, who does not want to be learned from, and forgetting them."""
 
 import asyncio
-import getpass
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -15,10 +14,10 @@ from rich.text import Text
 
 from bot import printing
 from bot.errors import CommandRejected, SettingsInvalid
-from bot.logs import set_up_logging
 from bot.people import person_id
 from bot.printing import console, print_json
-from bot.settings import Settings, load
+from bot.settings import Settings
+from bot.terminal import operator, settings_in_force
 from knowledge.documents import EVERYONE
 from knowledge.extras import missing_extra
 
@@ -69,7 +68,7 @@ def import_file(
             timbre.knowledge.embedder,
             _store(timbre),
             groups | {EVERYONE},
-            _operator(),
+            operator(),
             approve,
             datetime.now(UTC),
             on_row,
@@ -91,7 +90,7 @@ def export_file(
     """Write every verdict as a line that `timbre feedback import` takes; private ones and those of who opted out are left out."""
     from bot.feedback_files import exported
 
-    settings = _settings()
+    settings = settings_in_force()
     with _training_store(settings) as store:
         rows = list(exported(store.rated(), store.imported(), store.opted_out(), settings.training.include_private))
     if file is None:
@@ -222,8 +221,8 @@ def use_dataset(key: IdArgument) -> None:
 def opt_out(person: PersonArgument) -> None:
     """Learn nothing from what a person asks and says. They can say so themselves: `/timbre training opt-out`."""
     found = person_id(person)
-    with _training_store(_settings()) as store:
-        is_new = store.opt_out(found, _operator())
+    with _training_store(settings_in_force()) as store:
+        is_new = store.opt_out(found, operator())
     console.print(f"Nothing is learned from {found} {'any more' if is_new else 'as before'}.", markup=False)
 
 
@@ -231,8 +230,8 @@ def opt_out(person: PersonArgument) -> None:
 def opt_in(person: PersonArgument) -> None:
     """Learn from what a person asks and says again."""
     found = person_id(person)
-    with _training_store(_settings()) as store:
-        if not store.opt_in(found, _operator()):
+    with _training_store(settings_in_force()) as store:
+        if not store.opt_in(found, operator()):
             raise CommandRejected(f"{found} has not opted out.")
     console.print(f"What {found} asks and says may be learned from again.", markup=False)
 
@@ -252,13 +251,13 @@ def erase(
     from bot.storage.training import TrainingStore
     from bot.training_home import rater_key, training_dir
 
-    found, settings = person_id(person), _settings()
+    found, settings = person_id(person), settings_in_force()
     if not yes and not typer.confirm(f"Erase what {found} asked and said, and retire what was trained on it?"):
         raise CommandRejected("Nothing was changed.")
     with opened_knowledge(settings, printing.notify) as knowledge:
         store = TrainingStore(knowledge.database)
         done = erase_person(
-            found, _operator(), store, knowledge.catalogue, training_dir(settings), rater_key(settings), datetime.now(UTC)
+            found, operator(), store, knowledge.catalogue, training_dir(settings), rater_key(settings), datetime.now(UTC)
         )
     erased = done.erased
     if as_json:
@@ -308,16 +307,10 @@ def _listed(version: "DatasetVersion", current: str) -> dict[str, Any]:
     }
 
 
-def _settings() -> Settings:
-    settings = load()
-    set_up_logging(settings.log_level)
-    return settings
-
-
 def _root() -> Path:
     from bot.training_home import datasets_dir
 
-    return datasets_dir(_settings())
+    return datasets_dir(settings_in_force())
 
 
 @contextmanager
@@ -325,7 +318,7 @@ def _timbre() -> "Iterator[Timbre]":
     """Timbre without a model that words: passages are looked for, nothing is answered."""
     from bot.main import build
 
-    timbre = build(_settings(), printing.notify, wording="quote")
+    timbre = build(settings_in_force(), printing.notify, wording="quote")
     try:
         yield timbre
     finally:
@@ -355,7 +348,3 @@ def _needing_extra() -> Iterator[None]:
         yield
     except ImportError as err:
         raise SettingsInvalid(f"{missing_extra('Training', 'training')} ({err}).") from err
-
-
-def _operator() -> str:
-    return f"console:{getpass.getuser()}"
