@@ -15,13 +15,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import chat_cli, printing
+from bot import chat_cli, dataset_cli, printing
 from bot.errors import BotError, CommandRejected, ModelUnavailable, fault_id
 from bot.printing import console, print_json
 from bot.settings import Settings, load
 from bot.terminal import account, operator, settings_in_force
 from knowledge.errors import KnowledgeError
 from knowledge.extras import DISTRIBUTION
+from training.errors import TrainingError
 
 app = typer.Typer(
     name="timbre",
@@ -41,6 +42,10 @@ app.add_typer(chat_cli.roles, name="roles")
 app.add_typer(chat_cli.groups, name="groups")
 app.add_typer(chat_cli.slack, name="slack")
 app.add_typer(chat_cli.discord, name="discord")
+app.add_typer(dataset_cli.feedback, name="feedback")
+app.add_typer(dataset_cli.dataset, name="dataset")
+app.add_typer(dataset_cli.training, name="training")
+app.command("erase")(dataset_cli.erase)
 
 AudienceOption = Annotated[
     list[str] | None,
@@ -57,7 +62,7 @@ def main() -> None:
     _open_closed_streams()
     try:
         app()
-    except (BotError, KnowledgeError) as err:
+    except (BotError, KnowledgeError, TrainingError) as err:
         printing.complain(str(err), "red")
         sys.exit(1)
     except KeyboardInterrupt:

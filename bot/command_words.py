@@ -55,6 +55,8 @@ VERBS = (
     Verb("who-am-i", "", Role.MEMBER, "your id, your role and your groups"),
     Verb("mine", "", Role.MEMBER, "your last questions"),
     Verb("status", "", Role.MEMBER, "whether all is well"),
+    Verb("training opt-out", "", Role.MEMBER, "learn nothing from what you ask and say"),
+    Verb("training opt-in", "", Role.MEMBER, "learn from it again"),
     Verb("queue", "", Role.SUPPORT, "proposed corrections, to approve, edit or reject"),
     Verb("sources", "", Role.SUPPORT, "where the documents come from, and which could not be read"),
     Verb("reindex", "[SOURCE ...]", Role.ADMIN, "read sources again, or all, and build a new index"),

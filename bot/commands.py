@@ -23,6 +23,7 @@ from bot.sources import Planned, Sources
 from bot.spelling import right_word
 from bot.status import Status, status_text
 from bot.storage.channels import ChannelStore
+from bot.storage.training import TrainingStore
 from knowledge.catalogue import STANDARD_ANSWERS, Source
 from knowledge.documents import EVERYONE
 from knowledge.errors import KnowledgeError
@@ -51,6 +52,7 @@ class Commands:
         self,
         roles: RoleBook,
         channels: ChannelStore,
+        training: TrainingStore,
         knowledge: Knowledge,
         read_status: Callable[[], Status],
         mine: Callable[[Person], Awaitable[Section]],
@@ -61,6 +63,7 @@ class Commands:
     ) -> None:
         self._roles = roles
         self._channels = channels
+        self._training = training
         self._catalogue = knowledge.catalogue
         self._sources = Sources(knowledge)
         self._read_status = read_status
@@ -74,6 +77,8 @@ class Commands:
             "who-am-i": self._who_am_i,
             "mine": self._show_mine,
             "status": self._status,
+            "training opt-out": self._opt_out,
+            "training opt-in": self._opt_in,
             "queue": self._show_queue,
             "sources": self._list_sources,
             "reindex": self._reindex,
@@ -139,6 +144,16 @@ class Commands:
     async def _status(self, task: _Task) -> Notice:
         status = await asyncio.to_thread(self._read_status)
         return Notice(status_text(status, await self._role(task.person)))
+
+    async def _opt_out(self, task: _Task) -> Notice:
+        is_new = await asyncio.to_thread(self._training.opt_out, task.person.id, task.person.id)
+        done = "From now on nothing is learned" if is_new else "Nothing is learned"
+        return Notice(f"{done} from what you ask and say. `/timbre training opt-in` changes that.")
+
+    async def _opt_in(self, task: _Task) -> Notice:
+        is_new = await asyncio.to_thread(self._training.opt_in, task.person.id, task.person.id)
+        done = "From now on" if is_new else "As before,"
+        return Notice(f"{done} what you ask and say may improve the voice of answers, without your name.")
 
     # For support
 

@@ -59,6 +59,14 @@ class Outlook:
     audience: Audience | None
 
 
+@dataclass(frozen=True)
+class Selection:
+    """What an answer would be made of: nothing where the outcome is unknown."""
+
+    outcome: Outcome
+    quotes: Sequence[Quote]
+
+
 class AnswerEngine:
     """Turns questions into exchanges. Many questions may be answered at the same time.
 
@@ -124,6 +132,15 @@ class AnswerEngine:
         outcome, _ = abstention.decide(retrieval, question.text)
         return Outlook(outcome, retrieval.passages[0].document.audience if retrieval.passages else None)
 
+    async def select(self, question: Question) -> Selection:
+        """The quotes that would answer, without an answer being made of them. Raises CommandRejected, KnowledgeError."""
+        question = _replaced(question, cleaned(question.text))
+        retrieval, start = await self.find(question)
+        outcome, _ = abstention.decide(retrieval, question.text)
+        if outcome is Outcome.UNKNOWN:
+            return Selection(outcome, [])
+        return Selection(outcome, quotes.select(retrieval, _parts(retrieval, start), self._max_quotes))
+
     async def suggestions(self, audience: Audience, limit: int = SUGGESTIONS, sources: Collection[str] = ()) -> list[str]:
         """Questions that the documents can answer, each tried. `sources` are the only ones to look in; empty: all."""
         found: list[str] = []
@@ -146,11 +163,10 @@ class AnswerEngine:
 
     async def _look_up(self, question: Question, on_text: OnText) -> Exchange:
         retrieval, start = await self.find(question)
-        query = retrieval.query
         outcome, signal = abstention.decide(retrieval, question.text)
         timings = dict(retrieval.timings_s)
         before = time.perf_counter()
-        parts = [(start + first, start + last) for first, last in questions.parts(query[start:])]
+        parts = _parts(retrieval, start)
         selected = quotes.select(retrieval, parts, self._max_quotes)
         timings["select"] = time.perf_counter() - before
         if not selected or outcome is Outcome.UNKNOWN:
@@ -205,6 +221,11 @@ class AnswerEngine:
             dropped_sentences=wording.dropped if wording else 0,
             is_reduced=retrieval.is_reduced,
         )
+
+
+def _parts(retrieval: Retrieval, start: int) -> list[questions.Span]:
+    """The parts of the question, which starts there in the query."""
+    return [(start + first, start + last) for first, last in questions.parts(retrieval.query[start:])]
 
 
 def _after(opening: str, on_text: OnText) -> OnText:

@@ -38,6 +38,7 @@ from bot.storage.exchanges import ExchangeStore
 from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
 from bot.storage.review import ReviewStore
+from bot.storage.training import TrainingStore
 from bot.streaming import Drafts
 from bot.verdicts import Verdicts, emoji_verdicts
 from bot.visibility import visibility
@@ -294,7 +295,9 @@ def _services(
         review=review,
         escalations=escalations,
         sharing=Sharing(timbre.engine, exchanges, roles, platforms, put),
-        commands=Commands(roles, channels, timbre.knowledge, status, homes.mine, homes.queue, names, put),
+        commands=Commands(
+            roles, channels, TrainingStore(database), timbre.knowledge, status, homes.mine, homes.queue, names, put
+        ),
         homes=homes,
         platforms=platforms,
         put=put,

@@ -91,6 +91,18 @@ class DiscordSettings(BaseModel):
         return bool(self.token.get_secret_value())
 
 
+class TrainingSettings(BaseModel):
+    """TIMBRE_TRAINING__*"""
+
+    model_config = ConfigDict(extra="forbid")
+    include_private: bool = Field(
+        False, description="Learn from private channels, direct messages and documents that not everyone may read, too"
+    )
+    min_rows: int = Field(20, ge=1, description="Rows that a dataset needs at least")
+    held_out_share: float = Field(0.15, ge=0, lt=1, description="Share of the questions that judge a release and train none")
+    names: Path | None = Field(None, description="File of further names to mask, one a line, such as customers")
+
+
 class Settings(BaseSettings):
     """All settings. Raises SettingsInvalid through `load`, with one line per mistake."""
 
@@ -113,6 +125,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = Field(default_factory=ChatSettings)
     slack: SlackSettings = Field(default_factory=SlackSettings)
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -1,8 +1,13 @@
 """What can go wrong in training and inference.
 
 TrainingError
-└── ModelUnavailable   a model's weights are missing or broken, or a generation failed
+├── ModelUnavailable   a model's weights are missing or broken, or a generation failed
+├── FolderCorrupt      a dataset or a release is not what was written
+├── DatasetRefused     no dataset can be made: too few rows, or something that had to be masked
+└── DatasetUnknown     there is no such dataset, or it was retired
 """
+
+from pathlib import Path
 
 
 class TrainingError(Exception):
@@ -11,3 +16,18 @@ class TrainingError(Exception):
 
 class ModelUnavailable(TrainingError):
     """A model's weights are missing or broken, or a generation failed."""
+
+
+class FolderCorrupt(TrainingError):
+    """A dataset or a release is not what was written."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        super().__init__(f"The folder {folder} is corrupt: {what}.")
+
+
+class DatasetRefused(TrainingError):
+    """No dataset can be made of what there is; nothing was written."""
+
+
+class DatasetUnknown(TrainingError):
+    """There is no dataset of that id, or it was retired because somebody's data had to go."""

@@ -87,7 +87,7 @@ class ExchangeStore:
         """The current verdict of each person, the latest last."""
         with self._database.reading() as session:
             rows = select(FeedbackRow).where(FeedbackRow.exchange_id == exchange_id)
-            return [_feedback(row) for row in session.exec(rows.order_by(col(FeedbackRow.given_at), col(FeedbackRow.id))).all()]
+            return [feedback_of(row) for row in session.exec(rows.order_by(col(FeedbackRow.given_at), col(FeedbackRow.id))).all()]
 
     def take_back(self, exchange_id: ExchangeId, verdict: Verdict, given_by: str) -> bool:
         """Removes the person's verdict if it is this one; the audit keeps it. False when it is not."""
@@ -220,7 +220,7 @@ def _stored(row: ExchangeRow) -> StoredExchange:
     )
 
 
-def _feedback(row: FeedbackRow) -> Feedback:
+def feedback_of(row: FeedbackRow) -> Feedback:
     return Feedback(
         ExchangeId(row.exchange_id), Verdict(row.verdict), row.given_by, row.reason, row.comment, row.correction
     )  # fmt: skip

@@ -145,7 +145,8 @@ def test_a_beginning_is_completed_as_far_as_the_role_may(typed: str, role: Role,
 
 
 def test_nothing_typed_offers_what_the_role_may() -> None:
-    assert completions("", Role.MEMBER, [], []) == ["help", "who-am-i", "mine", "status"]
+    everybody = ["help", "who-am-i", "mine", "status", "training opt-out", "training opt-in"]
+    assert completions("", Role.MEMBER, [], []) == everybody
 
 
 def test_completions_fit_into_what_a_platform_shows() -> None:

@@ -35,6 +35,7 @@ from bot.storage.database import Database
 from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
 from bot.storage.tables import AuditRow
+from bot.storage.training import TrainingStore
 from knowledge.catalogue import STANDARD_ANSWERS, DocumentStatus, Source, SourceSummary
 from knowledge.documents import DocumentId
 from knowledge.ports import GenerationId
@@ -75,6 +76,7 @@ class Desk:
         self.commands = Commands(
             self.roles,
             self.channels,
+            TrainingStore(timbre.database),
             timbre.knowledge,
             partial(read_status, timbre.knowledge, timbre.exchanges, lambda: {"slack": True, "discord": False}, counts),
             self.mine,
@@ -126,7 +128,7 @@ FOR_ADMINS = [
     "reindex", "add source /srv/docs", "forget source handbook", "here answers questions", "roles list",
     f"roles grant {MIA} admin", f"roles revoke {SUE}", "groups list", f"groups add {MIA} hr", f"groups remove {MIA} hr",
 ]  # fmt: skip
-FOR_EVERYBODY = ["help", "who-am-i", "mine", "status"]
+FOR_EVERYBODY = ["help", "who-am-i", "mine", "status", "training opt-out", "training opt-in"]
 TOO_MUCH = [*((MIA, words) for words in FOR_SUPPORT + FOR_ADMINS), *((SUE, words) for words in FOR_ADMINS)]
 
 
@@ -159,6 +161,20 @@ def test_every_command_is_in_these_tables() -> None:
     assert {(parse(words).verb.words, role) for role, table in tables.items() for words in table} == {
         (verb.words, verb.needs) for verb in VERBS
     }
+
+
+async def test_a_person_says_for_themselves_that_nothing_is_learned_from_them(desk: Desk) -> None:
+    training = TrainingStore(desk.timbre.database)
+
+    first, again = await desk.run("training opt-out", MIA), await desk.run("Training opt-out", MIA)
+    opted_out = training.opted_out()
+    back = await desk.run("training opt-in", MIA)
+
+    assert first.text.startswith("From now on nothing is learned")
+    assert again.text.startswith("Nothing is learned")
+    assert opted_out == {MIA}
+    assert back.text.startswith("From now on what you ask")
+    assert training.opted_out() == set()
 
 
 @pytest.mark.both_databases

@@ -4,8 +4,9 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import bot.storage.chat_tables
-import bot.storage.tables  # noqa: F401
-import knowledge.tables  # noqa: F401  # all three fill SQLModel.metadata
+import bot.storage.tables
+import bot.storage.training_tables  # noqa: F401
+import knowledge.tables  # noqa: F401  # all four fill SQLModel.metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
