@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import regex
-
 from bot.errors import CommandRejected
 from bot.question_files import check_row, read_lines, read_object
+from training.judgements import holds_accepted
+from training.measures import wilson
 
-Z_95 = 1.96
 TOTALS = ("answerable", "unanswerable")  # a set may call a style what a total is called: it is shown once
 
 
@@ -59,9 +58,7 @@ class Share:
     def interval(self) -> tuple[float, float]:
         if not self.n:
             return math.nan, math.nan
-        centre = (self.value + Z_95**2 / (2 * self.n)) / (1 + Z_95**2 / self.n)
-        half = Z_95 / (1 + Z_95**2 / self.n) * math.sqrt(self.value * (1 - self.value) / self.n + Z_95**2 / (4 * self.n**2))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        return wilson(self.count, self.n)
 
     def __str__(self) -> str:
         return f"{self.value:.2f} ({self.interval[0]:.2f}-{self.interval[1]:.2f})" if self.n else "-"
@@ -125,20 +122,7 @@ def is_right(case: Case, observation: Observation) -> bool:
     """Whether one string of every group appears on word boundaries; without groups, whether a right page is cited."""
     if not case.accept:
         return cites_gold(case, observation)
-    return all(any(appears(text, observation.text) for text in group) for group in case.accept)
-
-
-def appears(accepted: str, text: str) -> bool:
-    """Whether `accepted` stands in `text` as whole words; a plural or ordinal ending is allowed ("Fridays", "54th")."""
-    accepted, text = _plain(accepted), _plain(text)
-    before = r"(?<!\w)" if accepted[:1].isalnum() else ""
-    after = r"(?:s|es|st|nd|rd|th)?(?!\w)" if accepted[-1:].isalnum() else ""
-    return bool(regex.search(before + regex.escape(accepted) + after, text))
-
-
-def _plain(text: str) -> str:
-    typographic = {"’": "'", "‘": "'", "–": "-", "—": "-", "\u00a0": " ", "“": '"', "”": '"'}
-    return " ".join("".join(typographic.get(char, char) for char in text).casefold().split())
+    return holds_accepted(case.accept, observation.text)
 
 
 def cites_gold(case: Case, observation: Observation) -> bool:

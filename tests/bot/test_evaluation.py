@@ -15,7 +15,6 @@ from bot.evaluation import (
     Case,
     Observation,
     Share,
-    appears,
     is_right,
     is_same_page,
     quantile,
@@ -47,29 +46,6 @@ def test_a_share_of_nothing_is_no_number() -> None:
     assert math.isnan(Share(0, 0).value)
     assert str(Share(0, 0)) == "-"
     assert str(Share(5, 10)) == "0.50 (0.24-0.76)"
-
-
-@pytest.mark.parametrize(
-    ("accepted", "text", "expected"),
-    [
-        ("27", "You get 27 days.", True),
-        ("27", "You get 127 days.", False),
-        ("27", "It is 2.27x", False),
-        ("Friday", "On Fridays only", True),
-        ("54", "on the 54th floor", True),
-        ("26th", "on the 26TH.", True),
-        ("art", "a party", False),
-        ("$5", "costs $50", False),
-        ("€ 5", "costs € 5 today", True),
-        ("#help", "ask in #help.", True),
-        ("don't", "You don’t need it", True),
-        ("two weeks", "Two\n  weeks before", True),
-        ("9-5", "open 9–5", True),
-        ("c++", "We use C++.", True),
-    ],
-)
-def test_an_accepted_string_appears_on_word_boundaries(accepted: str, text: str, expected: bool) -> None:
-    assert appears(accepted, text) is expected
 
 
 @pytest.mark.parametrize(
