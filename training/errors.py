@@ -4,9 +4,11 @@ TrainingError
 ├── ModelUnavailable   a model's weights are missing or broken, or a generation failed
 ├── FolderCorrupt      a dataset or a release is not what was written
 ├── DatasetRefused     no dataset can be made: too few rows, or something that had to be masked
-└── DatasetUnknown     there is no such dataset, or it was retired
+├── DatasetUnknown     there is no such dataset, or it was retired
+└── RubricInvalid      a style guide states a check that is not known
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -31,3 +33,12 @@ class DatasetRefused(TrainingError):
 
 class DatasetUnknown(TrainingError):
     """There is no dataset of that id, or it was retired because somebody's data had to go."""
+
+
+class RubricInvalid(TrainingError):
+    """A style guide states a check that is not known."""
+
+    def __init__(self, line: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"The style guide's checks hold the line {line!r}, which is none of: {'; '.join(f'- {rule}' for rule in known)}."
+        )
