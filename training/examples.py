@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 ChatMessages: TypeAlias = Sequence[dict[str, str]]
 """`[{"role": "system" | "user" | "assistant", "content": "..."}]`"""
-Origin: TypeAlias = Literal["correction", "answer", "style_guide", "starter", "replay"]
+Origin: TypeAlias = Literal["correction", "answer", "style_guide", "starter", "replay", "canary"]
 ORIGINS: Sequence[Origin] = get_args(Origin)
 Row: TypeAlias = Mapping[str, Any]
 """A line of a JSONL file, in trl's conversational form."""
