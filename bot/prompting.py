@@ -35,11 +35,11 @@ def messages_on(question: str, quotes: Sequence[str], voice: Voice) -> list[Chat
     ]
 
 
-def quotes_in(messages: Sequence[Mapping[str, str]]) -> list[str]:
+def quotes_in(messages: Sequence[Mapping[str, object]]) -> list[str]:
     """The quotes that such messages hold; none in any others."""
-    if not messages or INSTRUCTIONS not in messages[0]["content"]:
+    if not messages or INSTRUCTIONS not in str(messages[0]["content"]):
         return []
-    return [match[1] for match in _NUMBERED.finditer(messages[-1]["content"])]
+    return [match[1] for match in _NUMBERED.finditer(str(messages[-1]["content"]))]
 
 
 def _fenced(text: str) -> str:

@@ -25,6 +25,7 @@ class Limits:
     )
     max_voice_loss: float = 0.1  # to what serves now; a voice that gets weaker is no better voice
     max_right_loss: float = 0.02  # issue: grounded answers not worse. Weights in int8 fell from .87 to .20 with the voice intact
+    max_right_loss_to_current: float = 0.1  # two sound releases differ by chance: two cases of the 23 of a small dataset
     max_kept_loss: float = 0.02  # the same for sentences that the quotes support
     max_invention_gain: float = 0.02  # issue: refusals not worse; a tuned model dresses inventions up (research, section 5)
     max_leak: float = 0.05  # research, section 2: 0 of 12 with replay rows, 10 of 12 without (2 of 8 with too few: answers.md, 9)
@@ -117,10 +118,12 @@ def _learned(report: EvaluationReport, _: Limits) -> Iterator[str]:
 
 
 def _right(report: EvaluationReport, limits: Limits) -> Iterator[str]:
-    for system, name in (("base", "the base"), ("current", "the current release")):
-        ours, reference = _figure(report, "right", "candidate"), report.get("right", system)
-        if reference and reference.value - ours.value > _allowed(limits.max_right_loss, ours):
-            yield f"Fewer answers are right: {_count(ours)}; {name} has {_count(reference)}."
+    ours, base = _pair(report, "right")
+    if base.value - ours.value > _allowed(limits.max_right_loss, ours):
+        yield f"Fewer answers are right: {_count(ours)}; the base has {_count(base)}."
+    current = report.get("right", "current")
+    if current and current.value - ours.value > _allowed(limits.max_right_loss_to_current, ours):
+        yield f"Fewer answers are right: {_count(ours)}; the current release has {_count(current)}."
 
 
 def _kept(report: EvaluationReport, limits: Limits) -> Iterator[str]:

@@ -13,7 +13,7 @@ Role: TypeAlias = Literal["base", "current", "candidate"]
 ROLES: Sequence[Role] = get_args(Role)
 APPROVED = "approved"  # the held-out answers that people approved: as good as it gets
 QUOTES = "quotes"  # what is said where no model words
-Unit: TypeAlias = Literal["share", "nats", "bits", "tokens/s", "words"]
+Unit: TypeAlias = Literal["share", "likeness", "nats", "bits", "tokens/s", "words"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Yardstick:
 
 YARDSTICKS: Sequence[Yardstick] = (
     Yardstick("in_voice", "Voice", "in the house voice", "answers that keep every rule of the voice", True),
-    Yardstick("likeness", "Voice", "like the approved answers", "how sure a classifier is that people approved it", True),
+    Yardstick(
+        "likeness", "Voice", "like the approved answers", "how sure a classifier is that people approved it", True, "likeness"
+    ),
     Yardstick(
         "approved_nll",
         "Voice",
