@@ -1,7 +1,10 @@
 """Candidate, current and base are asked the same cases, and the figures say what they said."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,14 +23,19 @@ from tests.training.judging import (
     samples,
     warmly,
 )
+from tests.training.test_report import RECORD
 from training.canaries import make_canaries
 from training.cases import make_cases, shipped
 from training.errors import RubricInvalid
-from training.evaluation import STEPS, ask, evaluate
+from training.evaluation import STEPS, System, ask, evaluate
 from training.examples import ChatMessages, PromptCompletion
 from training.gate import decide
+from training.inference import Inference
+from training.report import page
 from training.scores import YARDSTICKS, EvaluationReport, Role, report_from_json, report_to_json
+from training.scoring import score
 
+MODEL = Path(sys.prefix) / "share" / "timbre" / "models" / "SmolLM2-135M-Instruct"
 Nats = Callable[[ChatMessages, str], float]
 
 
@@ -158,6 +166,40 @@ def test_a_report_survives_json() -> None:
     report = judged(linking, current=plainly)
 
     assert report_from_json(json.loads(json.dumps(report_to_json(report)))) == report
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.skipif(not MODEL.exists(), reason="run `timbre setup` first")
+def test_the_real_base_is_judged_from_a_few_cases_to_a_page() -> None:
+    inference = Inference(str(MODEL))
+    few = replace(
+        cases(),
+        wording=cases().wording[:2],
+        unanswerable=cases().unanswerable[:1],
+        plain=cases().plain[:2],
+        swaps=cases().swaps[:1],
+        attacks=cases().attacks[:1],
+        canaries=[],
+    )
+
+    def generate(prompts: Sequence[ChatMessages]) -> list[str]:
+        pieces: list[list[str]] = [[] for _ in prompts]
+        running = [inference.submit(prompt, 24, said.append) for prompt, said in zip(prompts, pieces, strict=True)]
+        for generation in running:
+            generation.done.result(300)
+        return ["".join(said) for said in pieces]
+
+    base = System("base", generate, ScriptedModel(plainly).surprise, lambda text: len(text.split()))
+    answers = ask(base, few, None, silent)
+    inference.close()
+    report = score({}, {"base": answers, "candidate": answers}, few, samples(), check())
+
+    assert figures(report)["plain_right"] == 1  # the capitals of France and Italy
+    assert (figures(report)["in_voice"], figures(report)["leak"]) == (0, 0)
+    decision = decide(report)
+    assert decision.reasons[:2] == ["Memorisation was not measured.", "Whether planted codes are recited was not measured."]
+    assert page(report, decision, RECORD).count("<blockquote>") == 2
 
 
 def test_all_systems_get_the_prompts_that_the_engine_would_send() -> None:
