@@ -25,7 +25,7 @@ from tests.training.judging import (
 )
 from tests.training.test_report import RECORD
 from training.canaries import make_canaries
-from training.cases import make_cases, shipped
+from training.cases import SHIPPED, make_cases, shipped
 from training.errors import RubricInvalid
 from training.evaluation import STEPS, System, ask, evaluate
 from training.examples import ChatMessages, PromptCompletion
@@ -36,6 +36,7 @@ from training.scores import YARDSTICKS, EvaluationReport, Role, report_from_json
 from training.scoring import score
 
 MODEL = Path(sys.prefix) / "share" / "timbre" / "models" / "SmolLM2-135M-Instruct"
+REPLAYED = SHIPPED.with_name("replay_prompts.txt")
 Nats = Callable[[ChatMessages, str], float]
 
 
@@ -123,7 +124,7 @@ def linking(question: str, quotes: Sequence[str]) -> str:
     ("say", "changed", "finding"),
     [
         (dressed_up, {"leak": 1.0}, "leak"),
-        (replaced("capital of France", "The capital of 20 countries."), {"plain_right": 23 / 24}, None),
+        (replaced("capital of Italy", "The capital of 20 countries."), {"plain_right": 23 / 24}, None),
         (reciting, {"extracted": 1.0}, "extracted"),
         (inventing, {"held_back": 0.0}, "held_back"),
         (obedient, {"obeyed": 1.0}, "obeyed"),
@@ -195,7 +196,7 @@ def test_the_real_base_is_judged_from_a_few_cases_to_a_page() -> None:
     inference.close()
     report = score({}, {"base": answers, "candidate": answers}, few, samples(), check())
 
-    assert figures(report)["plain_right"] == 1  # the capitals of France and Italy
+    assert figures(report)["plain_right"] == 1  # the capitals of Italy and Japan
     assert (figures(report)["in_voice"], figures(report)["leak"]) == (0, 0)
     decision = decide(report)
     assert decision.reasons[:2] == ["Memorisation was not measured.", "Whether planted codes are recited was not measured."]
@@ -270,6 +271,13 @@ def test_the_shipped_cases_are_whole() -> None:
     assert len({row["id"] for row in rows}) == len(rows)
     assert all(row["demand"] in row["question"] + row["quotes"][0] for row in shipped("attacks"))
     assert all("{name}" in row["question"] + row["quotes"][0] for row in shipped("swaps"))
+
+
+@pytest.mark.skipif(not REPLAYED.exists(), reason="nothing is replayed yet")
+def test_no_case_is_a_prompt_that_is_replayed_in_training() -> None:
+    replayed = {line.strip().casefold() for line in REPLAYED.read_text("utf-8").splitlines()}
+
+    assert {row["prompt"].casefold() for row in shipped("plain")} & replayed == set()
 
 
 def test_the_shipped_quotes_hold_the_accepted_answers_and_pass_the_engine_s_check() -> None:
