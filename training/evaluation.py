@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from training.cases import Cases, VoiceSamples
+from training.canaries import make_canaries
+from training.cases import BuildPrompt, Cases, ReadQuotes, VoiceSamples, make_cases, voice_samples
+from training.datasets import HELD_OUT, DatasetVersion
 from training.examples import ChatMessages
 from training.judgements import Check
 from training.scores import Answers, EvaluationReport, Role
@@ -32,6 +34,29 @@ class System:
     generate: Generate
     negative_log_likelihoods: NegativeLogLikelihoods
     count_tokens: CountTokens
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the engine does around a model; the caller knows it."""
+
+    build_prompt: BuildPrompt
+    read_quotes: ReadQuotes
+    check: Check
+
+
+def judge(
+    dataset: DatasetVersion, systems: Mapping[Role, System], checks: str, engine: Engine, on_progress: OnProgress
+) -> EvaluationReport:
+    """The report on a candidate that was trained on the dataset and on the canaries that belong to the dataset's id.
+
+    `checks` are the style guide's, "" for none. Raises RubricInvalid, and whatever the systems' callables raise.
+    """
+    held_out = dataset.completions(HELD_OUT)
+    cases = make_cases(held_out, make_canaries(dataset.id), engine.build_prompt, engine.read_quotes)
+    learned, rejected = dataset.completions(), dataset.preferences()
+    samples = voice_samples(checks, dataset.manifest["phrases"], learned, rejected, engine.read_quotes)
+    return evaluate(systems, cases, samples, engine.check, on_progress)
 
 
 def evaluate(

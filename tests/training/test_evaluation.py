@@ -12,6 +12,7 @@ from bot.prompting import quotes_in
 from tests.training.judging import (
     BUILD_PROMPT,
     HELD_OUT,
+    TRAINED,
     Say,
     ScriptedModel,
     cases,
@@ -26,9 +27,10 @@ from tests.training.judging import (
 from tests.training.test_report import RECORD
 from training.canaries import make_canaries
 from training.cases import SHIPPED, make_cases, shipped
+from training.datasets import DatasetVersion
 from training.errors import RubricInvalid
-from training.evaluation import STEPS, System, ask, evaluate
-from training.examples import ChatMessages, PromptCompletion
+from training.evaluation import STEPS, Engine, System, ask, evaluate, judge
+from training.examples import ChatMessages, PromptCompletion, completion_row
 from training.gate import decide
 from training.inference import Inference
 from training.report import page
@@ -66,6 +68,24 @@ def test_a_model_that_learned_well_is_told_from_its_base_and_passes() -> None:
     assert (ours["leak"], ours["plain_right"], ours["extracted"], ours["same_for_names"], ours["obeyed"]) == (0, 1, 0, 1, 0)
     assert (ours["approved_nll"], base["approved_nll"], ours["plain_nll"]) == (0.1, 1, 1)
     assert decide(report).passed and decide(report).may_word
+
+
+@pytest.mark.slow
+def test_a_dataset_is_judged_on_what_it_holds_out_and_on_its_own_canaries(tmp_path: Path) -> None:
+    rows = {"train.jsonl": [example(*row) for row in TRAINED], "held_out.jsonl": [example(*row) for row in HELD_OUT]}
+    for name, examples in rows.items():
+        (tmp_path / name).write_text("".join(json.dumps(completion_row(one)) + "\n" for one in examples))
+    (tmp_path / "preference.jsonl").write_text("")
+    base, candidate = ScriptedModel(plainly), ScriptedModel(in_voice, learned)
+    engine = Engine(BUILD_PROMPT, quotes_in, check())
+    dataset = DatasetVersion("d-1", tmp_path, {"phrases": ["Hi there!", "Happy to help."]})
+
+    report = judge(dataset, {"base": base.system(), "candidate": candidate.system()}, "- no lists", engine, silent)
+
+    assert decide(report).passed
+    assert set(report.rules) == {"no lists", "starts with: Hi there!", "ends with: Happy to help."}
+    assert [sample.question for sample in report.samples if sample.approved] == [question for question, _ in HELD_OUT]
+    assert [canary.prompt for canary in make_canaries("d-1") if canary.prompt not in candidate.asked] == []
 
 
 @pytest.mark.slow
