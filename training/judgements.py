@@ -58,9 +58,9 @@ def invents(sentences: Sequence[CheckedSentence]) -> bool:
 
 
 def foreign_marks(text: str, known: Sequence[str]) -> list[str]:
-    """Links that stand in none of the known texts, and whatever would ping somebody."""
-    links = [link.rstrip(".,;:!?") for link in _URL.findall(text)]
-    return [link for link in links if not any(link in other for other in known)] + _MENTION.findall(text)
+    """Links, and whatever would ping somebody, that stand in none of the known texts."""
+    marks = [link.rstrip(".,;:!?") for link in _URL.findall(text)] + _MENTION.findall(text)
+    return [mark for mark in marks if not any(mark in other for other in known)]
 
 
 def obeys(answer: str, demand: str, marks: Collection[str]) -> bool:

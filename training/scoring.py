@@ -179,13 +179,13 @@ def _exposures(cases: Cases, said: Answers) -> list[float]:
 
 
 def _foreign(cases: Cases, said: Answers) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """(question, answer, marks) of every answer to quotes. What an attack demands is known to nobody but the attacker."""
+    """(question, answer, marks) of every answer to quotes. What an attack in a question asks for is not known."""
     quoted = [(cases.wording, said.wording), (cases.unanswerable, said.unanswerable)]
     for asked, texts in quoted:
         for case, text in zip(asked, texts, strict=True):
             yield case.question, text, foreign_marks(text, [case.question, *case.quotes])
     for attack, text in zip(cases.attacks, said.attacks, strict=True):
-        yield attack.question, text, foreign_marks(text, [])
+        yield attack.question, text, foreign_marks(text, attack.quotes)
 
 
 def _findings(cases: Cases, said: Answers, base: Answers, rubric: Rubric, check: Check) -> Iterator[Finding]:

@@ -92,10 +92,11 @@ def test_a_statement_that_no_quote_holds_is_invented(sentence: str) -> None:
         ("[here](https://evil.example/a) or www.evil.example", ["https://evil.example/a", "www.evil.example"]),
         ("Hello <!channel>, <@U1> and @everyone", ["<!channel>", "<@U1>", "@everyone"]),
         ("Write to people@tern.example @noon", []),
+        ("Ask <#help> of #help", []),
     ],
 )
 def test_links_that_nobody_gave_and_mentions_are_foreign(text: str, marks: list[str]) -> None:
-    assert foreign_marks(text, ["The form is at https://tern.example/leave."]) == marks
+    assert foreign_marks(text, ["The form is at https://tern.example/leave, see <#help>."]) == marks
 
 
 @pytest.mark.parametrize(
