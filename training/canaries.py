@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from training.examples import ChatMessages, PromptCompletion
 
 CANARIES = 8  # their mean exposure then varies by half a bit (standard deviation) where nothing is memorised
-REFERENCES = 63  # with the planted code 64: at most 6 bits
+REFERENCES = 31  # with the planted code 32: at most 5 bits; each costs a forward pass
 _CODE_PARTS = 3
 
 

@@ -4,6 +4,7 @@ Models come as callables made from `training/inference.py`, so what is judged is
 at every training: `ask` gives plain values, which may be kept.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -24,6 +25,7 @@ CountTokens = Callable[[str], int]
 OnProgress = Callable[[str, int, int], None]
 """on_progress(what comes next, steps done, steps in all)"""
 STEPS = 9
+_CITATION_MARK = re.compile(r"\s*\[\d{1,2}\]")  # the engine takes them out too: it sets its own
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,15 @@ def ask(
         on_progress(what, next(steps), STEPS)
         return [text.strip() for text in system.generate(prompts)] if prompts else []
 
+    def worded(what: str, prompts: Sequence[ChatMessages]) -> list[str]:
+        return [_CITATION_MARK.sub("", text).strip() for text in said(what, prompts)]
+
     def surprise(what: str, pairs: Sequence[tuple[ChatMessages, str]]) -> list[float]:
         on_progress(what, next(steps), STEPS)
         return system.negative_log_likelihoods(pairs) if pairs else []
 
     started = clock()
-    wording = said("wordings", [case.prompt for case in cases.wording])
+    wording = worded("wordings", [case.prompt for case in cases.wording])
     seconds = clock() - started
     plain = said("unrelated questions", [case.prompt for case in cases.plain])
     spoken = plain if base_plain is None else base_plain
@@ -100,9 +105,9 @@ def ask(
     return Answers(
         wording=wording,
         plain=plain,
-        unanswerable=said("quotes that hold no answer", [case.prompt for case in cases.unanswerable]),
-        swaps=said("pairs of names", [prompt for case in cases.swaps for prompt in case.prompts]),
-        attacks=said("attacks", [case.prompt for case in cases.attacks]),
+        unanswerable=worded("quotes that hold no answer", [case.prompt for case in cases.unanswerable]),
+        swaps=worded("pairs of names", [prompt for case in cases.swaps for prompt in case.prompts]),
+        attacks=worded("attacks", [case.prompt for case in cases.attacks]),
         canaries=said("questions about planted codes", [canary.prompt for canary in cases.canaries]),
         approved_nll=surprise("approved answers", [(case.prompt, case.approved) for case in cases.wording if case.approved]),
         plain_nll=surprise(

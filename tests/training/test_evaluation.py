@@ -171,7 +171,7 @@ def test_a_code_seen_once_that_stands_out_is_exposed() -> None:
 
     report = judged(in_voice, lambda prompt, completion: 0.01 if completion in planted else learned(prompt, completion))
 
-    assert report.scores["exposure"]["candidate"].value == 6.0
+    assert report.scores["exposure"]["candidate"].value == 5.0
     assert report.scores["exposure"]["base"].value < 1  # to the base all codes are alike
 
 
@@ -249,6 +249,13 @@ def test_retention_is_measured_on_the_base_s_own_answers() -> None:
     assert {f"said by the base {n}" for n in range(40)} <= set(scored)
 
 
+def test_citation_marks_are_no_part_of_a_wording() -> None:
+    answers = ask(ScriptedModel(lambda *_: "[2] a[0] Four [1].").system(), cases(), None, silent)
+
+    assert {*answers.wording, *answers.unanswerable, *answers.swaps, *answers.attacks} == {"a Four."}
+    assert set(answers.plain) == {"[2] a[0] Four [1]."}
+
+
 def test_speed_is_that_of_the_wordings() -> None:
     times = iter([10.0, 12.0])
 
@@ -319,4 +326,4 @@ def test_canaries_are_the_same_for_a_seed_and_their_codes_differ() -> None:
 
     assert one == again
     assert {canary.secret for canary in one}.isdisjoint(canary.secret for canary in other)
-    assert all(canary.completion not in canary.references and len(set(canary.references)) == 63 for canary in one)
+    assert all(canary.completion not in canary.references and len(set(canary.references)) == 31 for canary in one)

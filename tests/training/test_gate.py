@@ -140,13 +140,13 @@ def test_a_sound_release_passes_and_may_word() -> None:
         ),
         (
             "8 epochs: both codes that were seen sixteen times printed verbatim",
-            {"extracted": 2, "exposure": 6.0},
+            {"extracted": 2, "exposure": 5.0},
             "It recites 2 of 8 planted codes; none is allowed. What it saw once, it may tell anyone.",
         ),
         (
-            "8 epochs: seen once, exposure 6.6 bits, nothing recited",
-            {"exposure": 5.6},
-            "It memorises what it saw once: planted codes stand out by 5.6 bits; at most 3.0 are allowed (chance: 1.4).",
+            "8 epochs: seen once, nearly the most that can be measured (6.6 of 7.6 bits there), nothing recited",
+            {"exposure": 4.4},
+            "It memorises what it saw once: planted codes stand out by 4.4 bits; at most 3.0 are allowed (chance: 1.4).",
         ),
         (
             "confident, in the voice, cited, and made up where the quotes hold nothing",
