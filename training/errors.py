@@ -1,8 +1,11 @@
 """What can go wrong in training and inference.
 
 TrainingError
-└── ModelUnavailable   a model's weights are missing or broken, or a generation failed
+├── ModelUnavailable   a model's weights are missing or broken, or a generation failed
+└── FolderCorrupt      a dataset or a release is not what was written
 """
+
+from pathlib import Path
 
 
 class TrainingError(Exception):
@@ -11,3 +14,10 @@ class TrainingError(Exception):
 
 class ModelUnavailable(TrainingError):
     """A model's weights are missing or broken, or a generation failed."""
+
+
+class FolderCorrupt(TrainingError):
+    """A dataset or a release is not what was written."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        super().__init__(f"The folder {folder} is corrupt: {what}.")
