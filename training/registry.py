@@ -20,7 +20,7 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Serving:
-    """What answers: a release, or the base model (None). `alert` says what should have answered, and why it does not; or nothing."""
+    """What answers: a release, or the base model (None). `alert` says what should have answered and why not; empty: nothing."""
 
     release: ModelRelease | None
     alert: str

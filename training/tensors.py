@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,11 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether every value is a finite float. Raises ValueError for a type that holds no floats."""
-    raw = np.memmap(tensor.file, np.uint8, "r", tensor.start, (tensor.end - tensor.start,))
     if tensor.dtype == "BF16":
-        return bool(((raw.view(np.dtype("<u2")) & _BF16_EXPONENT) != _BF16_EXPONENT).all())
+        return bool(((_values(tensor, np.dtype("<u2")) & _BF16_EXPONENT) != _BF16_EXPONENT).all())
     if tensor.dtype not in _FLOATS:
         raise ValueError(f"{tensor.name} holds no floats but {tensor.dtype}")
-    return bool(np.isfinite(raw.view(_FLOATS[tensor.dtype])).all())
+    return bool(np.isfinite(_values(tensor, _FLOATS[tensor.dtype])).all())
 
 
 def sha256_of(tensors: Mapping[str, Tensor]) -> str:
@@ -68,6 +68,12 @@ def sha256_of(tensors: Mapping[str, Tensor]) -> str:
                 digest.update(block)
                 left -= len(block)
     return digest.hexdigest()
+
+
+def _values(tensor: Tensor, dtype: "np.dtype[Any]") -> "np.ndarray[Any, np.dtype[Any]]":
+    with tensor.file.open("rb") as file:
+        file.seek(tensor.start)
+        return np.frombuffer(file.read(tensor.end - tensor.start), dtype)
 
 
 def _tensor(name: str, entry: Mapping[str, object], file: Path, data: int) -> Tensor:

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -89,7 +90,12 @@ def test_files_beside_are_kept(registry: ReleaseRegistry, home: Path) -> None:
 def test_a_promoted_release_serves_and_a_rollback_brings_back_what_served_before(
     registry: ReleaseRegistry, first: ReleaseId, second: ReleaseId
 ) -> None:
-    steps = [partial(registry.promote, first), partial(registry.promote, second), registry.rollback, registry.rollback]
+    steps: list[Callable[[], Move]] = [
+        partial(registry.promote, first),
+        partial(registry.promote, second),
+        registry.rollback,
+        registry.rollback,
+    ]
     served, moves = [serving(registry)], []
 
     for step in steps:
@@ -196,9 +202,8 @@ def lose_release(home: Path, release: str) -> None:
     ],
 )
 def test_a_release_in_doubt_neither_serves_nor_can_be_promoted(
-    registry: ReleaseRegistry, first: ReleaseId, home: Path, harm: object, why: str
+    registry: ReleaseRegistry, first: ReleaseId, home: Path, harm: Callable[[Path, str], None], why: str
 ) -> None:
-    assert callable(harm)
     registry.promote(first)
 
     harm(home, first)
