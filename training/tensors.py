@@ -12,7 +12,7 @@ import numpy as np
 
 _HEADER_LENGTH = struct.Struct("<Q")
 _MAX_HEADER_BYTES = 100_000_000  # the reference implementation refuses longer ones
-_FLOATS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_FLOATS: "dict[str, np.dtype[Any]]" = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _BF16_EXPONENT = 0x7F80  # all of these bits set: infinite or not a number
 _HASHED_BYTES = 1 << 24
 
