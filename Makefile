@@ -71,6 +71,7 @@ benchmarks: .venv-benchmarks/ready services  ## measures retrieval and answers (
 	$(BIN)/python -m benchmarks.answers --peer .venv-benchmarks/bin/python
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.swap
 	.venv-benchmarks/bin/python benchmarks/plots.py
 
 clean: services-stop  ## removes what set-up, demo and services made

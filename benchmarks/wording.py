@@ -256,10 +256,10 @@ async def _said(timbre: Timbre, prompts: Sequence[Sequence[ChatMessage]], at_onc
     turn = asyncio.Semaphore(at_once)
 
     async def ask(prompt: Sequence[ChatMessage]) -> str:
-        assert timbre.language_model is not None
         async with turn:
-            pieces = timbre.language_model.stream(prompt, timbre.settings.model.max_new_tokens)
+            pieces = timbre.language_model.stream(prompt, timbre.settings.model.max_new_tokens, release)
             return "".join([piece async for piece in pieces])
 
+    release = (await timbre.language_model.load()).release
     started = time.perf_counter()
     return list(await asyncio.gather(*map(ask, prompts))), time.perf_counter() - started

@@ -8,7 +8,7 @@ from bot.conversation import Answer, Citation, Outcome, Quote
 from bot.voice import Voice
 
 _FENCE = regex.compile(r"\s*(?:```|~~~)")
-_MARK = regex.compile(r"\s*\[\d{1,2}\]")
+MARK = regex.compile(r"\s*\[\d{1,2}\]")
 MAX_PAGES = 3
 
 
@@ -65,7 +65,7 @@ def page_name(citation: Citation) -> str:
 
 def without_marks(text: str) -> str:
     """The text without citation marks, which a model may repeat or invent."""
-    return _MARK.sub("", text)
+    return MARK.sub("", text)
 
 
 def _join(parts: Sequence[str]) -> str:

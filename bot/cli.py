@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import chat_cli, dataset_cli, printing
+from bot import chat_cli, dataset_cli, printing, release_cli
 from bot.errors import BotError, CommandRejected, ModelUnavailable, fault_id
 from bot.printing import console, print_json
 from bot.settings import Settings, load
@@ -38,6 +38,7 @@ known = typer.Typer(no_args_is_help=True, help="Questions that people confirmed 
 app.add_typer(known, name="questions")
 index = typer.Typer(no_args_is_help=True, help="The index: compare it with the catalogue, of which it is made.")
 app.add_typer(index, name="index")
+release_cli.register(app)
 app.add_typer(chat_cli.roles, name="roles")
 app.add_typer(chat_cli.groups, name="groups")
 app.add_typer(chat_cli.slack, name="slack")
@@ -133,7 +134,7 @@ async def _ask_one(timbre: Any, question: str, audience: list[str] | None, as_js
 async def _ask_batch(timbre: Any, path: Path, audience: list[str] | None) -> None:
     from bot.batch import CONCURRENT_WORDINGS, answer_lines
 
-    concurrency = CONCURRENT_WORDINGS if timbre.language_model else 1
+    concurrency = CONCURRENT_WORDINGS if (await timbre.worder.permission()).is_allowed else 1
     async for answer in answer_lines(timbre.engine, path, _audience(timbre, audience), operator(), concurrency):
         print_json(answer)
 
@@ -417,9 +418,9 @@ def _run(settings: Settings, use: Callable[[Any], Awaitable[None]], wording: str
 
     async def run() -> None:
         timbre = build(settings, printing.notify, wording=wording)
-        if timbre.warning:
-            printing.complain(timbre.warning, "yellow")
         try:
+            if warning := (await timbre.worder.permission()).warning:
+                printing.complain(warning, "yellow")
             await use(timbre)
         finally:
             await timbre.close()

@@ -62,6 +62,9 @@ VERBS = (
     Verb("reindex", "[SOURCE ...]", Role.ADMIN, "read sources again, or all, and build a new index"),
     Verb("add source", "PLACE [as NAME] [for GROUP, ...]", Role.ADMIN, "read a folder of the server or a URL"),
     Verb("forget source", "NAME", Role.ADMIN, "remove a source and all that was read from it"),
+    Verb("releases", "", Role.ADMIN, "the voices that were trained, and which answers"),
+    Verb("promote", "RELEASE", Role.ADMIN, "let one answer from the next question on"),
+    Verb("rollback", "", Role.ADMIN, "bring back what answered before"),
     Verb(
         "here", "[answers mentions|questions|unanswered after N minutes] [sources NAME ...|all] [private|public] "
         "[quiet 18:00-08:00|never] [reset]", Role.ADMIN, "how I behave in this channel (quiet hours are UTC)",
@@ -150,24 +153,29 @@ def _usage(verb: Verb) -> str:
     return f"/timbre {verb.words} {verb.arguments}".rstrip()
 
 
-def completions(text: str, role: Role, sources: Collection[str], groups: Collection[str]) -> list[str]:
+def completions(
+    text: str, role: Role, sources: Collection[str], groups: Collection[str], releases: Collection[str] = ()
+) -> list[str]:
     """Whole commands that the role may give and that begin like the text, or look like it."""
     typed = text.lstrip().lower()
     possible = [
         words
-        for verb, words in _possible(text, sources, groups)
+        for verb, words in _possible(text, sources, groups, releases)
         if role.includes(_BY_WORDS[verb].needs) and len(words) <= MAX_COMPLETION_CHARS
     ]
     found = [words for words in possible if words.lower().startswith(typed)]
     return (found or nearest(typed, possible, MAX_COMPLETIONS))[:MAX_COMPLETIONS]
 
 
-def _possible(text: str, sources: Collection[str], groups: Collection[str]) -> Iterator[tuple[str, str]]:
+def _possible(
+    text: str, sources: Collection[str], groups: Collection[str], releases: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """(words of the verb, whole command)."""
     words = split(text)
     person = words[2] if len(words) > 2 and is_person_id(words[2]) else ""
     yield from ((verb, verb) for verb in _BY_WORDS)
     yield from (("here", example) for example in channels.EXAMPLES)
+    yield from (("promote", f"promote {release}") for release in releases)
     for source in map(quoted, sources):
         yield from (
             ("here", f"here sources {source}"),

@@ -19,6 +19,7 @@ from bot.long_work import LongWork, Say, Work, say_nothing
 from bot.messages import Button, Click, Command, Control, Notice, Person, PersonId, Place, Section
 from bot.people import Role, RoleBook, person_id
 from bot.ports import NameOf, Put
+from bot.releases import Releases, release_line, standing_lines
 from bot.sources import Planned, Sources
 from bot.spelling import right_word
 from bot.status import Status, status_text
@@ -54,6 +55,7 @@ class Commands:
         channels: ChannelStore,
         training: TrainingStore,
         knowledge: Knowledge,
+        releases: Releases,
         read_status: Callable[[], Status],
         mine: Callable[[Person], Awaitable[Section]],
         queue: Callable[[Person], Awaitable[Section]],
@@ -66,6 +68,7 @@ class Commands:
         self._training = training
         self._catalogue = knowledge.catalogue
         self._sources = Sources(knowledge)
+        self._releases = releases
         self._read_status = read_status
         self._mine = mine
         self._queue = queue
@@ -84,6 +87,9 @@ class Commands:
             "reindex": self._reindex,
             "add source": self._add_source,
             "forget source": self._forget_source,
+            "releases": self._list_releases,
+            "promote": self._promote,
+            "rollback": self._roll_back,
             "here": self._here,
             "roles list": self._list_roles,
             "roles grant": self._grant,
@@ -178,13 +184,8 @@ class Commands:
 
     async def _forget_source(self, task: _Task) -> Notice:
         source = await self._source(" ".join(task.request.arguments))
-        token = self._confirmations.put(task.person.id, (task.request, partial(self._forgotten, source)))
         question = f"Forget {code(source.name)} ({code(source.place)}) and all that was read from it? The files stay."
-        buttons = (
-            Button(Control.CONFIRM, token, "Forget it", is_dangerous=True),
-            Button(Control.CANCEL, token, "Cancel"),
-        )
-        return Notice(question, buttons)
+        return self._asked(task, question, "Forget it", partial(self._forgotten, source))
 
     def _reindexed(self, sources: Sequence[str], progress: Progress) -> str:
         reports, problems, chunks = self._sources.reindex(sources, progress)
@@ -201,6 +202,31 @@ class Commands:
         if (now.id, now.place) != (source.id, source.place):
             raise CommandRejected(f"{source.name} is another source by now; give the command again.")
         return f"Forgot {code(source.name)}: {self._sources.forget(now, progress):,} documents."
+
+    # For admins: releases
+
+    async def _list_releases(self, task: _Task) -> Notice:
+        found, standing = await asyncio.to_thread(lambda: (self._releases.all(), self._releases.standing()))
+        lines = [*standing_lines(standing), *(f"- {release_line(release, standing)}" for release in found)]
+        return Notice("\n".join(lines))
+
+    async def _promote(self, task: _Task) -> Notice:
+        release = await asyncio.to_thread(self._releases.known, " ".join(task.request.arguments))
+        serving = (await asyncio.to_thread(self._releases.standing)).serving
+        question = f"Let {code(release)} answer everybody, in place of {code(serving)}? `/timbre rollback` undoes it."
+        return self._asked(task, question, "Promote it", partial(self._promoted, release, task.person.id))
+
+    async def _roll_back(self, task: _Task) -> Notice:
+        standing = await asyncio.to_thread(self._releases.standing)
+        question = f"Let {code(standing.previous)} answer everybody again, in place of {code(standing.serving)}?"
+        return self._asked(task, question, "Roll back", partial(self._rolled_back, task.person.id))
+
+    def _promoted(self, release: str, by: PersonId, progress: Progress) -> str:
+        progress(f"loading {release}", 0, 0)
+        return self._releases.promote(release, by).text.replace("`timbre ", "`/timbre ")
+
+    def _rolled_back(self, by: PersonId, progress: Progress) -> str:
+        return self._releases.rollback(by).text.replace("`timbre ", "`/timbre ")
 
     # For admins: channels, roles, groups
 
@@ -256,6 +282,12 @@ class Commands:
 
     # What they share
 
+    def _asked(self, task: _Task, question: str, yes: str, work: Work) -> Notice:
+        """The question whether to do it; it is done after a click on `yes`."""
+        token = self._confirmations.put(task.person.id, (task.request, work))
+        buttons = Button(Control.CONFIRM, token, yes, is_dangerous=True), Button(Control.CANCEL, token, "Cancel")
+        return Notice(question, buttons)
+
     async def _role(self, person: Person) -> Role:
         return await asyncio.to_thread(self._roles.role_of, person) or Role.MEMBER
 
@@ -286,4 +318,5 @@ class Commands:
         is_admin = role is Role.ADMIN
         sources = [source.name for source in self._known_sources()] if is_admin else []
         groups = self._catalogue.groups() - {EVERYONE} if is_admin and words.lstrip().startswith("groups") else frozenset()
-        return completions(words, role, sources, sorted(groups))
+        releases = self._releases.ids() if is_admin else []
+        return completions(words, role, sources, sorted(groups), releases)

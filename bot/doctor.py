@@ -1,12 +1,13 @@
 """Checks that everything Timbre needs is there and says what to do about what is not."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from bot.errors import BotError
-from bot.language_model import identity_of
+from bot.language_model import LocalLanguageModel, identity_of
 from bot.main import examine_platforms, open_database, open_home, opened_knowledge
 from bot.settings import Settings
 from bot.storage.exchanges import ExchangeStore
@@ -14,6 +15,7 @@ from bot.voice import read_voice
 from bot.weights import BUILT_IN_MODEL, models_dir
 from bot.wording import may_word
 from knowledge.errors import KnowledgeError
+from training.registry import Serving
 from training.weights import is_prepared
 
 MIN_FREE_BYTES = 2**30
@@ -39,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("database", _database),
         ("embedding and index", _index),
         ("language model", _model),
+        ("release", _release),
     )
     for name, check in checks:
         try:
@@ -98,11 +101,31 @@ def _index(settings: Settings) -> Finding:
     return Finding("embedding and index", True, f"{fact}{f'; {failed} files failed, see `timbre sources`' if failed else ''}")
 
 
+def _release(settings: Settings) -> Finding:
+    """The release that should serve is checked, and loaded where it may word answers."""
+    if settings.model.url:
+        return Finding("release", True, "none: the model is a server's")
+    model = LocalLanguageModel(settings, lambda _: None)
+    found = asyncio.run(_loaded(model, settings.answer.wording))
+    serving = found.release.id if found.release else identity_of(settings).release
+    remedy = "Run `timbre releases`; promote another, or `timbre rollback`." if found.alert else ""
+    return Finding("release", not found.alert, found.alert or f"{serving} serves", remedy)
+
+
+async def _loaded(model: LocalLanguageModel, mode: str) -> Serving:
+    try:
+        if may_word(mode, await model.serving(), None).is_allowed:
+            await model.load()
+        return model.standing()
+    finally:
+        await model.close()
+
+
 def _model(settings: Settings) -> Finding:
     identity = identity_of(settings)
     with closing(open_database(settings)) as database:
         evaluation = ExchangeStore(database).wording_evaluation(identity.release)
-    permission = may_word(settings.answer.wording, settings.model.id, bool(settings.model.url), evaluation)
+    permission = may_word(settings.answer.wording, identity, evaluation)
     if not permission.is_allowed:
         return Finding("language model", True, f"{identity.model}: not asked, answers are quotes")
     if settings.model.url:

@@ -16,7 +16,7 @@ import regex
 from bot import abstention, citations, questions, quotes, small_talk
 from bot.conversation import Answer, Exchange, ExchangeId, Outcome, Question, Quote, Turn
 from bot.errors import CommandRejected, DatabaseUnavailable
-from bot.ports import ModelIdentity, Retriever
+from bot.ports import Retriever
 from bot.storage.exchanges import ExchangeStore
 from bot.voice import Voice
 from bot.wording import OnText, QuoteWorder, Wording
@@ -78,8 +78,7 @@ class AnswerEngine:
         retriever: Retriever,
         exchanges: ExchangeStore,
         voice: Voice,
-        identity: ModelIdentity,
-        worder: QuoteWorder | None,
+        worder: QuoteWorder,
         suggestible: Callable[[Audience, Collection[str]], Sequence[tuple[str, str]]],
         *,
         max_quotes: int,
@@ -88,7 +87,6 @@ class AnswerEngine:
         self._retriever = retriever
         self._exchanges = exchanges
         self._voice = voice
-        self._identity = identity
         self._worder = worder
         self._suggestible = suggestible
         self._max_quotes = max_quotes
@@ -159,7 +157,7 @@ class AnswerEngine:
         suggested = await self.suggestions(question.audience, sources=question.sources) if has_suggestions else []
         answer = Answer(Outcome.ANSWERED, small_talk.reply(kind, self._voice, suggested))
         nothing = Retrieval(question.text, [], np.zeros((0, 2), np.int32), np.zeros(0, np.float32))
-        return self._exchange(question, nothing, answer, [], 1.0, {}, is_small_talk=True)
+        return await self._exchange(question, nothing, answer, [], 1.0, {}, is_small_talk=True)
 
     async def _look_up(self, question: Question, on_text: OnText) -> Exchange:
         retrieval, start = await self.find(question)
@@ -171,29 +169,29 @@ class AnswerEngine:
         timings["select"] = time.perf_counter() - before
         if not selected or outcome is Outcome.UNKNOWN:
             answer = citations.unknown(self._voice, self._ask_whom, abstention.is_off_limits(question.text))
-            return self._exchange(question, retrieval, answer, [], signal, timings)
+            return await self._exchange(question, retrieval, answer, [], signal, timings)
         if outcome is Outcome.CLOSEST:
             pages = quotes.best_by_page(retrieval, parts, citations.MAX_PAGES)
             answer = citations.closest(citations.number(pages), self._voice, self._ask_whom)
-            return self._exchange(question, retrieval, answer, pages, signal, timings)
+            return await self._exchange(question, retrieval, answer, pages, signal, timings)
         before = time.perf_counter()
         on_text = _after(self._voice.opening, on_text)
         wording = await self._word(question.text, selected, on_text)
         if wording:
             timings["word"] = time.perf_counter() - before
         answer = citations.answered(citations.number(selected), wording.text if wording else "", self._voice)
-        exchange = self._exchange(question, retrieval, answer, selected, signal, timings, wording)
+        exchange = await self._exchange(question, retrieval, answer, selected, signal, timings, wording)
         if answer.wording:
             on_text("\n\n" + "\n\n".join([*map(citations.quoted, answer.citations), self._voice.closing]).rstrip())
         return exchange
 
     async def _word(self, question: str, selected: Sequence[Quote], on_text: OnText) -> Wording | None:
-        """The quotes in the model's words; none where no model words, or for a standard answer, which stands as written."""
-        if self._worder is None or selected[0].passage.document.is_standard_answer:
+        """The quotes in the model's words; none where it may not word, or for a standard answer, which stands as written."""
+        if selected[0].passage.document.is_standard_answer:
             return None
         return await self._worder.word(question, selected, on_text)
 
-    def _exchange(
+    async def _exchange(
         self,
         question: Question,
         retrieval: Retrieval,
@@ -204,6 +202,8 @@ class AnswerEngine:
         wording: Wording | None = None,
         is_small_talk: bool = False,
     ) -> Exchange:
+        """It names the release that worded it, or that which serves while nothing is worded."""
+        identity = wording.identity if wording else await self._worder.serving()
         return Exchange(
             id=ExchangeId(uuid4().hex[:12]),
             question=question,
@@ -212,8 +212,8 @@ class AnswerEngine:
             passages=retrieval.passages[:STORED_PASSAGES],
             quotes=selected,
             signal=signal,
-            release=self._identity.release,
-            model=self._identity.model,
+            release=identity.release,
+            model=identity.model,
             messages=wording.messages if wording else (),
             timings_s=timings,
             asked_at=datetime.now(UTC),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from bot.batch import CONCURRENT_WORDINGS
+from bot.citations import MARK
 from bot.conversation import Exchange, Outcome, Question, turns
 from bot.engine import failure
 from bot.errors import BotError
@@ -22,7 +23,8 @@ async def run_cases(
 
     Raises IndexUnavailable when nothing is indexed.
     """
-    limit = asyncio.Semaphore(CONCURRENT_WORDINGS if timbre.language_model else 1)
+    does_word = (await timbre.worder.permission()).is_allowed
+    limit = asyncio.Semaphore(CONCURRENT_WORDINGS if does_word else 1)
     done = 0
 
     async def observe(case: Case) -> Observation:
@@ -34,8 +36,9 @@ async def run_cases(
         return observation
 
     observations = list(await asyncio.gather(*map(observe, cases)))
-    if timbre.language_model:
-        timbre.exchanges.put_wording_evaluation(wording_evaluation(timbre.language_model.identity.release, cases, observations))
+    if does_word:
+        release = (await timbre.worder.serving()).release
+        timbre.exchanges.put_wording_evaluation(wording_evaluation(release, cases, observations))
     return observations
 
 
@@ -51,7 +54,7 @@ async def _observe(timbre: Timbre, case: Case, audience: Audience, asked_by: str
 
 def observation_of(exchange: Exchange) -> Observation:
     answer = exchange.answer
-    kept = len(answer.wording.split("] ")) if answer.wording else 0
+    kept = len(MARK.findall(answer.wording))
     locations = [citation.quote.passage.document.location for citation in answer.citations]
     return Observation(
         answer.outcome,

@@ -19,12 +19,13 @@ from bot.front_desk import FrontDesk, Services
 from bot.home import HomePages
 from bot.inbox import Inbox
 from bot.knowledge_parts import Knowledge
-from bot.language_model import identity_of, open_language_model
+from bot.language_model import open_language_model
 from bot.memory import PlatformMemory
 from bot.messages import Delivery, PersonId
 from bot.outbox import Outbox
 from bot.people import OperatorsRoleBook, RoleBook
-from bot.ports import ChatPlatform, LanguageModel
+from bot.ports import ChatPlatform, LanguageModel, ModelIdentity
+from bot.releases import Releases, ReleaseWatch, open_releases
 from bot.responding import Responder
 from bot.review import ReviewQueue
 from bot.serving import Server, readiness
@@ -44,7 +45,7 @@ from bot.verdicts import Verdicts, emoji_verdicts
 from bot.visibility import visibility
 from bot.voice import Voice, read_voice
 from bot.weights import Notify, embedder_loader
-from bot.wording import QuoteWorder, may_word
+from bot.wording import QuoteWorder, WordingPermission, may_word
 from knowledge.bulk import BulkEmbedder
 from knowledge.catalogue import Catalogue
 from knowledge.documents import Audience, ChunkId
@@ -150,12 +151,12 @@ class Timbre:
     engine: AnswerEngine
     feedback: FeedbackService
     voice: Voice
-    language_model: LanguageModel | None
-    warning: str
+    language_model: LanguageModel
+    worder: QuoteWorder
+    releases: Releases
 
     async def close(self) -> None:
-        if self.language_model:
-            await self.language_model.close()
+        await self.language_model.close()
         self.knowledge.index.close()
         self.database.close()
 
@@ -176,26 +177,25 @@ def build(
     knowledge = build_knowledge(settings, database, notify, embedder)
     exchanges = ExchangeStore(database)
     voice = read_voice(settings.answer.voice)
-    identity = language_model.identity if language_model else identity_of(settings)
-    permission = may_word(
-        wording or settings.answer.wording,
-        settings.model.id,
-        bool(settings.model.url),
-        exchanges.wording_evaluation(identity.release),
-    )
-    model = (language_model or open_language_model(settings, notify)) if permission.is_allowed else None
+    model = language_model or open_language_model(settings, notify)
+    permission = partial(_wording_permission, wording or settings.answer.wording, exchanges)
+    worder = QuoteWorder(model, knowledge.embedder, voice, settings.model, permission)
     engine = AnswerEngine(
         knowledge.retriever,
         exchanges,
         voice,
-        identity,
-        QuoteWorder(model, knowledge.embedder, voice, settings.model) if model else None,
+        worder,
         knowledge.catalogue.headings,
         max_quotes=settings.answer.max_quotes,
         ask_whom=settings.answer.ask_whom,
     )
     feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(database, knowledge.ingestion))
-    return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, permission.warning)
+    releases = open_releases(settings, exchanges, notify, model)
+    return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, worder, releases)
+
+
+def _wording_permission(mode: str, exchanges: ExchangeStore, identity: ModelIdentity) -> WordingPermission:
+    return may_word(mode, identity, exchanges.wording_evaluation(identity.release) if identity.may_word is None else None)
 
 
 @contextmanager
@@ -225,7 +225,8 @@ def build_server(timbre: Timbre, notify: Notify, open_platforms: OpenPlatforms |
     platforms |= (open_platforms or _open_platforms)(settings, database, front_desk)
     if not platforms:
         raise SettingsInvalid(NO_PLATFORM)
-    return Server(platforms, inbox, outbox, front_desk, settings.chat, notify)
+    watch = ReleaseWatch(timbre.language_model.alert, roles.all_admins, outbox.put)
+    return Server(platforms, inbox, outbox, front_desk, watch, settings.chat, notify)
 
 
 def build_console(timbre: Timbre, audience: Audience, name: str, screen: "Screen | None" = None) -> "ConsolePlatform":
@@ -261,7 +262,9 @@ def _services(
     escalations = Escalations(
         EscalationStore(database), feedback, may_see, roles.is_staff, intake.is_posted, roles.staff, put, names
     )
-    status = partial(read_status, timbre.knowledge, exchanges, partial(readiness, platforms), intake.counts)
+    status = partial(
+        read_status, timbre.knowledge, exchanges, partial(readiness, platforms), intake.counts, timbre.releases.standing
+    )
     homes = HomePages(
         timbre.engine.suggestions,
         exchanges,
@@ -281,7 +284,7 @@ def _services(
         platforms,
         settings.chat,
         settings.answer.ask_whom,
-        does_word=timbre.language_model is not None,
+        worder=timbre.worder,
         is_escalated=escalations.is_open_in,
         is_attended=is_attended,
     )
@@ -296,7 +299,16 @@ def _services(
         escalations=escalations,
         sharing=Sharing(timbre.engine, exchanges, roles, platforms, put),
         commands=Commands(
-            roles, channels, TrainingStore(database), timbre.knowledge, status, homes.mine, homes.queue, names, put
+            roles,
+            channels,
+            TrainingStore(database),
+            timbre.knowledge,
+            timbre.releases,
+            status,
+            homes.mine,
+            homes.queue,
+            names,
+            put,
         ),
         homes=homes,
         platforms=platforms,

@@ -149,6 +149,11 @@ class RoleBook:
         """The admins of a workspace (`platform:workspace`), the first admin of all among them."""
         return self._those(workspace, Role.ADMIN)
 
+    def all_admins(self) -> list[PersonId]:
+        """The admins of every workspace, the first admin among them."""
+        granted = [grant.person for grant in self.grants() if grant.role is Role.ADMIN]
+        return [person for person in [self._first_admin, *granted] if person]
+
     def staff(self, workspace: str) -> list[PersonId]:
         """Support staff and admins of a workspace."""
         return self._those(workspace, Role.SUPPORT)

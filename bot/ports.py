@@ -24,22 +24,34 @@ class Retriever(Protocol):
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What answers name: the release, and the model that it is made of."""
+    """What answers name: the release, and the model that it is made of.
+
+    `may_word` is what the release's own evaluation decided, None where it has none; `phrases` are its sentences without a fact.
+    """
 
     release: ReleaseId
     model: str
+    may_word: bool | None = None
+    phrases: Sequence[str] = ()
 
 
 class LanguageModel(Protocol):
     """Continues a conversation. Every method may be called by many tasks at once."""
 
-    @property
-    def identity(self) -> ModelIdentity: ...
+    async def serving(self) -> ModelIdentity:
+        """What would answer now. Cheap enough for every answer: a release is checked when it is first seen, nothing is loaded."""
 
-    def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int) -> AsyncIterator[str]:
+    async def load(self) -> ModelIdentity:
+        """What answers now, loaded and tried; what stands in for it where that failed. Raises bot.errors.ModelUnavailable."""
+
+    async def alert(self) -> str:
+        """Which release should serve, and why it does not; empty when all is well."""
+
+    def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int, release: ReleaseId) -> AsyncIterator[str]:
         """Pieces of the model's next message as they are made, which joined are the whole message. Greedy decoding.
 
-        Raises bot.errors.ModelUnavailable when the model cannot be loaded or reached, also in the middle.
+        `release` is one that `load` gave, so that an answer that was begun is ended by the same. Raises
+        bot.errors.ModelUnavailable when the model cannot be loaded or reached, also in the middle.
         """
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:

@@ -34,6 +34,7 @@ from bot.settings import ChatSettings
 from bot.storage.channels import ChannelStore
 from bot.storage.exchanges import ExchangeStore
 from bot.streaming import Drafts, Streamer
+from bot.wording import QuoteWorder
 from knowledge.documents import Audience
 from knowledge.errors import KnowledgeError
 
@@ -76,7 +77,7 @@ class Responder:
         settings: ChatSettings,
         ask_whom: str,
         *,
-        does_word: bool,
+        worder: QuoteWorder,
         is_escalated: Callable[[str], Awaitable[bool]],
         is_attended: bool = False,
     ) -> None:
@@ -88,7 +89,7 @@ class Responder:
         self._platforms = platforms
         self._settings = settings
         self._ask_whom = ask_whom
-        self._does_word = does_word
+        self._worder = worder
         self._is_escalated = is_escalated
         self._is_attended = is_attended
         self._max_turns = None if is_attended else settings.max_turns
@@ -148,7 +149,7 @@ class Responder:
         question = _question(message, facts, sight)
         key = answer_key(message)
         stream = Streamer(self._drafts, platform, key, message)
-        may_stream = self._does_word and attempt <= MAX_ATTEMPTS_STREAMED and sight.to is None
+        may_stream = attempt <= MAX_ATTEMPTS_STREAMED and sight.to is None and (await self._worder.permission()).is_allowed
         try:
             exchange = await self._engine.compose(question, stream.show) if may_stream else await self._engine.compose(question)
         except DatabaseUnavailable:

@@ -15,6 +15,7 @@ from bot.inbox import Inbox
 from bot.outbox import Outbox
 from bot.pauses import growing_pause_s
 from bot.ports import ChatPlatform
+from bot.releases import ReleaseWatch
 from bot.settings import ChatSettings
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Server:
     inbox: Inbox
     outbox: Outbox
     front_desk: FrontDesk
+    watch: ReleaseWatch
     settings: ChatSettings
     notify: Callable[[str], None]
 
@@ -55,10 +57,11 @@ class Server:
             await self.front_desk.resume()
             workers = [asyncio.create_task(self.inbox.run()), asyncio.create_task(self.outbox.run())]
             noting = asyncio.create_task(self._note_connected())
+            watching = asyncio.create_task(self.watch.run())
             connections = [asyncio.create_task(self._supervise(platform)) for platform in self.platforms.values()]
             over = asyncio.create_task(asyncio.wait(connections))
             await asyncio.wait([asyncio.create_task(stop.wait()), over], return_when=asyncio.FIRST_COMPLETED)
-            await self._drain(workers, [noting, *connections])
+            await self._drain(workers, [noting, watching, *connections])
             refusals = [err for connection in connections if not connection.cancelled() and (err := connection.exception())]
             if len(refusals) == len(connections):
                 raise refusals[0]

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from bot.knowledge_parts import Knowledge
 from bot.people import Role
+from bot.releases import Standing, standing_lines
 from bot.storage.exchanges import ExchangeStore
 from knowledge.catalogue import SourceSummary
 from knowledge.errors import IndexUnavailable
@@ -30,6 +31,7 @@ class Status:
     connections: Mapping[str, bool]
     counts: Mapping[str, int]
     verdicts: Mapping[str, int]
+    release: Standing
 
 
 def read_status(
@@ -37,6 +39,7 @@ def read_status(
     exchanges: ExchangeStore,
     connections: Callable[[], Mapping[str, bool]],
     counts: Callable[[], Mapping[str, int]],
+    standing: Callable[[], Standing],
 ) -> Status:
     """How things are at this moment; an index that is away is a line of it, not an error."""
     generation, chunks, problem = None, 0, ""
@@ -54,6 +57,7 @@ def read_status(
         connections(),
         counts(),
         exchanges.verdict_counts(),
+        standing(),
     )
 
 
@@ -69,6 +73,7 @@ def status_text(status: Status, role: Role) -> str:
     lines = [
         f"- index: {_index(status)}",
         *(_source(summary) for summary in status.sources if summary.failed or summary.source.error),
+        *(f"- release: {line}" for line in standing_lines(status.release)),
         f"- platforms: {_listed({name: _connection(is_up) for name, is_up in status.connections.items()})}",
         f"- waiting: {_listed(status.counts)}",
         f"- verdicts: {_listed(status.verdicts)}",
@@ -81,6 +86,8 @@ def _health(status: Status) -> str:
         return "The index does not answer; I search its copy meanwhile."
     if status.generation is None:
         return "I have read no documents yet."
+    if status.release.alert:
+        return "My newest voice cannot be used; I go on without it."
     return "All is well." if all(status.connections.values()) else "Not every platform is connected."
 
 

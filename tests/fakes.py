@@ -56,16 +56,30 @@ def _direction(word: str) -> Floats:
 class ScriptedModel:
     """A LanguageModel that answers from a queue and keeps the prompts that it was given. An empty queue is an outage."""
 
-    identity = ModelIdentity(ReleaseId("fake:scripted"), "scripted")
-
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
+        self.identity = ModelIdentity(ReleaseId("fake:scripted"), "scripted")
+        self.identity_once_loaded: ModelIdentity | None = None
+        """What stands in when loading fails; None: it does not."""
+        self.releases: list[ReleaseId] = []
+        """Of which a message was asked for."""
         self.prompts: list[Sequence[ChatMessage]] = []
         self.fails_after = False
         """Whether an answer ends in an outage, after its last word."""
 
-    async def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int) -> AsyncIterator[str]:
+    async def serving(self) -> ModelIdentity:
+        return self.identity
+
+    async def load(self) -> ModelIdentity:
+        self.identity = self.identity_once_loaded or self.identity
+        return self.identity
+
+    async def alert(self) -> str:
+        return ""
+
+    async def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int, release: ReleaseId) -> AsyncIterator[str]:
         self.prompts.append(messages)
+        self.releases.append(release)
         if not self.answers:
             raise ModelUnavailable("The scripted model has nothing left to say.")
         for piece in self.answers.pop(0).split(" "):

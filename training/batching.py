@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Request:
     messages: Messages
     max_new_tokens: int
     on_text: Callable[[str], None]
+    lora: Path | None = None
     done: "Future[None]" = field(default_factory=Future)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -123,13 +125,13 @@ def can_join(model: Any) -> bool:
     return is_plain and bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
-def padded(rows: Sequence[Row], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """(ids, mask), both (rows, tokens), padded on the left."""
+def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """(ids, mask), both (rows, tokens), of the tokens of each row; padded on the left."""
     import torch
 
-    width = max(len(row.tokens) for row in rows)
-    ids = [[pad] * (width - len(row.tokens)) + row.tokens for row in rows]
-    mask = [[0] * (width - len(row.tokens)) + [1] * len(row.tokens) for row in rows]
+    width = max(len(tokens) for tokens in rows)
+    ids = [[pad] * (width - len(tokens)) + list(tokens) for tokens in rows]
+    mask = [[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in rows]
     return torch.tensor(ids), torch.tensor(mask)
 
 

@@ -1,11 +1,13 @@
 """What can go wrong in training and inference.
 
 TrainingError
-├── ModelUnavailable   a model's weights are missing or broken, or a generation failed
-├── FolderCorrupt      a dataset or a release is not what was written
-├── DatasetRefused     no dataset can be made: too few rows, or something that had to be masked
-├── DatasetUnknown     there is no such dataset, or it was retired
-└── RubricInvalid      a style guide states a check that is not known
+├── ModelUnavailable    a model's weights are missing or broken, or a generation failed
+├── FolderCorrupt       a dataset or a release is not what was written
+├── DatasetRefused      no dataset can be made: too few rows, or something that had to be masked
+├── DatasetUnknown      there is no such dataset, or it was retired
+├── RubricInvalid       a style guide states a check that is not known
+├── ReleaseUnusable     a release is not there, corrupt, or not of this base
+└── NothingToRollBack   no release serves
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ class FolderCorrupt(TrainingError):
 
     def __init__(self, folder: Path, what: str) -> None:
         super().__init__(f"The folder {folder} is corrupt: {what}.")
+        self.what = what
 
 
 class DatasetRefused(TrainingError):
@@ -42,3 +45,19 @@ class RubricInvalid(TrainingError):
         super().__init__(
             f"The style guide's checks hold the line {line!r}, which is none of: {'; '.join(f'- {rule}' for rule in known)}."
         )
+
+
+class ReleaseUnusable(TrainingError):
+    """A release is not there, corrupt, or not of this base."""
+
+    def __init__(self, release: str, why: str) -> None:
+        super().__init__(f"Release {release} cannot serve: {why}.")
+        self.release = release
+        self.why = why
+
+
+class NothingToRollBack(TrainingError):
+    """No release serves."""
+
+    def __init__(self) -> None:
+        super().__init__("The base model serves without a release; there is nothing to roll back.")

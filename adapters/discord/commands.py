@@ -60,7 +60,9 @@ def unfinished_words_of(data: Mapping[str, Any]) -> tuple[str, str]:
     """(the words so far, what of them stands before the option that is being typed)."""
     chosen = data["options"][0]
     typed = next(str(option["value"]) for option in chosen["options"] if option.get("focused"))
-    before = {"reindex": "reindex ", "here": "here ", "forget-source": "forget source "}.get(chosen["name"], "")
+    before = {"reindex": "reindex ", "here": "here ", "forget-source": "forget source ", "promote": "promote "}.get(
+        chosen["name"], ""
+    )
     return before + typed, before
 
 
@@ -107,6 +109,9 @@ def _subcommands() -> list[Payload]:
             ],
         ),
         _sub("forget-source", "Forget a source (admin)", [_text("name", "Which one", is_required=True, completes=True)]),
+        _sub("releases", "The voices that were trained (admin)"),
+        _sub("promote", "Let one of them answer (admin)", [_text("release", "Which one", is_required=True, completes=True)]),
+        _sub("rollback", "Bring back what answered before (admin)"),
         _sub("here", "How I behave in this channel (admin)", [_text("settings", "Such as: answers questions", completes=True)]),
         _sub(
             "roles",

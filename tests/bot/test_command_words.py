@@ -134,6 +134,8 @@ def test_help_names_what_the_role_may_and_nothing_else() -> None:
             Role.ADMIN,
             ["roles grant slack:T1:U2 support", "roles grant slack:T1:U2 admin"],
         ),
+        ("promote r-0", Role.ADMIN, ["promote r-0123456789ab"]),
+        ("promote r-0", Role.SUPPORT, []),
         ("groups add @slack:T1:U2 h", Role.ADMIN, ["groups add @slack:T1:U2 hr"]),
         ("stauts", Role.MEMBER, ["status"]),
         ("quue", Role.MEMBER, []),
@@ -141,7 +143,7 @@ def test_help_names_what_the_role_may_and_nothing_else() -> None:
     ],
 )
 def test_a_beginning_is_completed_as_far_as_the_role_may(typed: str, role: Role, offered: list[str]) -> None:
-    assert completions(typed, role, SOURCES, ["hr"]) == offered
+    assert completions(typed, role, SOURCES, ["hr"], ["r-0123456789ab", "r-a00000000000"]) == offered
 
 
 def test_nothing_typed_offers_what_the_role_may() -> None:

@@ -28,6 +28,7 @@ from bot.messages import (
     Section,
 )
 from bot.people import Role, RoleBook
+from bot.releases import Releases, Standing
 from bot.status import Status, read_status, status_text
 from bot.storage.channels import ChannelStore
 from bot.storage.chat_tables import ChannelRow
@@ -41,6 +42,9 @@ from knowledge.documents import DocumentId
 from knowledge.ports import GenerationId
 from tests.bot.conftest import ALL
 from tests.bot.test_long_work import Clock
+from tests.training.loras import CARD, open_registry, write_base, write_lora
+from training.errors import ReleaseUnusable
+from training.releases import ModelRelease
 
 ADA, SUE, MIA = PersonId("slack:T1:ADA"), PersonId("slack:T1:SUE"), PersonId("slack:T1:MIA")
 ROOT, ELSEWHERE = PersonId("discord:9:ROOT"), PersonId("discord:9:1")
@@ -73,18 +77,39 @@ class Desk:
         self.roles.grant(SUE, Role.SUPPORT, ROOT)
         self.channels = ChannelStore(timbre.database)
         counts = IntakeStore(timbre.database).counts
+        self.home = timbre.settings.home
+        self.registry = open_registry(self.home)
+        self.tried: list[str] = []
+        self.says_nothing = False
+        self.releases = Releases(self.registry, "base:tiny", self.try_out, self.registry.current, timbre.exchanges.audit)
         self.commands = Commands(
             self.roles,
             self.channels,
             TrainingStore(timbre.database),
             timbre.knowledge,
-            partial(read_status, timbre.knowledge, timbre.exchanges, lambda: {"slack": True, "discord": False}, counts),
+            self.releases,
+            partial(
+                read_status,
+                timbre.knowledge,
+                timbre.exchanges,
+                lambda: {"slack": True, "discord": False},
+                counts,
+                self.releases.standing,
+            ),
             self.mine,
             self.queue,
             self.name_of,
             self.put,
             self.clock,
         )
+
+    def try_out(self, release: ModelRelease) -> None:
+        self.tried.append(release.id)
+        if self.says_nothing:
+            raise ReleaseUnusable(release.id, "it says nothing")
+
+    def add_release(self, seed: int) -> str:
+        return self.registry.add(write_lora(write_base(self.home / "base").parent / f"lora-{seed}", seed), CARD)
 
     async def mine(self, person: Person) -> Section:
         return Section(f"Questions of {person.name}", [])
@@ -126,6 +151,7 @@ def desk(handbook: Timbre) -> Desk:
 FOR_SUPPORT = ["queue", "sources"]
 FOR_ADMINS = [
     "reindex", "add source /srv/docs", "forget source handbook", "here answers questions", "roles list",
+    "releases", "promote r-1", "rollback",
     f"roles grant {MIA} admin", f"roles revoke {SUE}", "groups list", f"groups add {MIA} hr", f"groups remove {MIA} hr",
 ]  # fmt: skip
 FOR_EVERYBODY = ["help", "who-am-i", "mine", "status", "training opt-out", "training opt-in"]
@@ -518,11 +544,87 @@ async def test_completions_are_those_of_the_person(desk: Desk) -> None:
     assert list(await desk.commands.complete(person(ADA, is_member=False), "")) == []
 
 
+# Releases
+
+
+async def test_an_admin_promotes_a_release_and_rolls_back_after_one_question_each(desk: Desk) -> None:
+    first, second = desk.add_release(1), desk.add_release(2)
+    desk.registry.promote(first)
+
+    asked = await desk.run(f"promote {second.upper()}")
+    assert desk.registry.pointer("current") == first
+    promoted = await desk.click(asked.buttons[0])
+    assert desk.registry.pointer("current") == second
+    rolled_back = await desk.click((await desk.run("rollback")).buttons[0])
+
+    assert f"in place of `{first}`" in asked.text
+    assert promoted.text == f"`{second}` serves from the next answer on, in place of `{first}`. To undo it: `/timbre rollback`."
+    assert rolled_back.text.endswith(f"To undo it: `/timbre promote {second}`.")
+    assert (desk.registry.pointer("current"), desk.tried) == (first, [second])
+    assert moves(desk.timbre.database) == [(ADA, "promote", second, first), (ADA, "rollback", first, second)]
+
+
+def moves(database: Database) -> list[tuple[str, str, str, str]]:
+    """(actor, action, what serves, what served before)."""
+    with database.reading() as session:
+        rows = session.exec(select(AuditRow).order_by(col(AuditRow.id))).all()
+        moved = [row for row in rows if row.action in ("promote", "rollback") and "before" in row.details]
+        return [(row.actor, row.action, row.subject, row.details["before"]) for row in moved]
+
+
+async def test_a_release_that_says_nothing_is_not_promoted(desk: Desk) -> None:
+    first, second = desk.add_release(1), desk.add_release(2)
+    desk.registry.promote(first)
+    desk.says_nothing = True
+
+    refused = await desk.click((await desk.run(f"promote {second}")).buttons[0])
+
+    assert (refused.is_problem, desk.registry.pointer("current")) == (True, first)
+    assert refused.text == f"Release {second} cannot serve: it says nothing. Nothing was changed."
+
+
+async def test_releases_are_listed_with_what_serves_and_what_cannot(desk: Desk) -> None:
+    first, second = desk.add_release(1), desk.add_release(2)
+    desk.registry.promote(first)
+    desk.registry.promote(second)
+    (desk.home / "releases" / second / "card.json").unlink()
+
+    lines = (await desk.run("releases")).text.splitlines()
+
+    assert lines[0] == f"`{first}` serves; a rollback brings back `{first}`."
+    assert lines[1].startswith(f"Release {second} cannot serve: card.json cannot be read. Until that is put right")
+    assert any(line.startswith(f"- `{first}`: serves, previous, made ") for line in lines)
+    assert any(line.startswith(f"- `{second}`") and "CANNOT SERVE" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("promote r-0123456789ab", "'r-0123456789ab' is no release. There is none yet."),
+        ("promote", "Something is missing: `/timbre promote RELEASE`."),
+    ],
+)
+async def test_a_release_that_is_none_is_told(desk: Desk, words: str, complaint: str) -> None:
+    assert (await desk.run(words)).text == complaint
+
+
+async def test_the_base_is_not_rolled_back(desk: Desk) -> None:
+    notice = await desk.click((await desk.run("rollback")).buttons[0])
+
+    assert (notice.is_problem, notice.text) == (
+        True, "The base model serves without a release; there is nothing to roll back."
+    )  # fmt: skip
+
+
 # Status in words
 
 
+STANDING = Standing("r-2", "base:tiny", "")
+IN_DOUBT = Standing("base:tiny", "base:tiny", "Release r-2 cannot serve: it is not what was written.")
+
+
 def status(**changes: object) -> Status:
-    whole = Status("1.0", GenerationId(3), 1200, "", [], {"slack": True}, {"inbox waiting": 2}, {"helpful": 4})
+    whole = Status("1.0", GenerationId(3), 1200, "", [], {"slack": True}, {"inbox waiting": 2}, {"helpful": 4}, STANDING)
     return replace(whole, **changes)  # type: ignore[arg-type]  # the names are those of its fields
 
 
@@ -532,6 +634,7 @@ def status(**changes: object) -> Status:
         ({}, "All is well."),
         ({"connections": {"slack": True, "discord": False}}, "Not every platform is connected."),
         ({"generation": None, "chunks": 0}, "I have read no documents yet."),
+        ({"release": IN_DOUBT}, "My newest voice cannot be used; I go on without it."),
         ({"index_problem": "The index at x does not answer."}, "The index does not answer; I search its copy meanwhile."),
     ],
 )
@@ -550,6 +653,7 @@ def test_an_admin_sees_the_sources_with_problems_and_no_others() -> None:
         "All is well. Timbre 1.0, 2 sources.",
         "- index: generation 3, 1,200 chunks",
         "- source `bad`: 1 failed; Cannot read /srv/bad (`/timbre sources`)",
+        "- release: `r-2` serves; a rollback brings back `base:tiny`.",
         "- platforms: slack connected",
         "- waiting: inbox waiting 2",
         "- verdicts: helpful 4",

@@ -1,15 +1,16 @@
 """The path of a question: what is answered, stored, streamed and refused."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from bot.conversation import Exchange, Outcome, Question, Turn
+from bot.conversation import Exchange, Outcome, Question, ReleaseId, Turn
 from bot.engine import cleaned
 from bot.errors import CommandRejected, DatabaseUnavailable
 from bot.main import Timbre, build
+from bot.ports import ModelIdentity
 from bot.prompting import build_messages
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -19,7 +20,7 @@ from knowledge.documents import EVERYONE
 from knowledge.errors import IndexUnavailable
 from tests.bot.conftest import ALL, LEAVE, PARKING, Worded, ingest
 from tests.conftest import silent
-from tests.fakes import HashingEmbedder
+from tests.fakes import HashingEmbedder, ScriptedModel
 
 QUESTION = "How many days of annual leave do full-time employees get?"
 TRUE = "Full-time employees get 27 days of annual leave."
@@ -299,3 +300,69 @@ async def test_an_unknown_answer_is_never_worded(worded: Worded) -> None:
     await worded.ask("Which vaccine protects against malaria?")
 
     assert worded.model.prompts == []
+
+
+# Releases
+
+
+def released(worded: Worded, release: str, *, may_word: bool = True, phrases: Sequence[str] = ()) -> ModelIdentity:
+    """Lets the release serve from now on."""
+    worded.model.identity = ModelIdentity(ReleaseId(release), "tiny", may_word, phrases)
+    return worded.model.identity
+
+
+async def test_every_answer_names_the_release_that_served_it(worded: Worded) -> None:
+    worded.says(TRUE, TRUE)
+
+    exchanges = []
+    for release in ("r-1", "r-2"):
+        released(worded, release)
+        exchanges += [await worded.ask(QUESTION), await worded.ask("Hello"), await worded.ask("Who won the war?")]
+
+    assert [exchange.release for exchange in exchanges] == ["r-1"] * 3 + ["r-2"] * 3
+    assert worded.model.releases == ["r-1", "r-2"]
+    assert row_of(worded.timbre, exchanges[3]).release == "r-2"
+
+
+async def test_a_phrase_of_the_release_s_voice_passes_with_a_sentence_that_is_true(worded: Worded) -> None:
+    released(worded, "r-1", phrases=["Hi there!", "That\u2019s all from me."])
+    worded.says(f"Hi  there! {TRUE} That's all from me. Hi there, you get 99 days!")
+
+    exchange = await worded.ask(QUESTION)
+
+    assert exchange.answer.wording == f"Hi there! {TRUE} [1] That\u2019s all from me."
+    assert worded.shown.split() == exchange.answer.text.split()
+    assert exchange.dropped_sentences == 1
+
+
+async def test_a_wording_of_phrases_alone_is_none(worded: Worded) -> None:
+    released(worded, "r-1", phrases=["Hi there!"])
+    worded.says(f"Hi there! {FALSE}")
+
+    exchange = await worded.ask(QUESTION)
+
+    assert exchange.answer.wording == ""
+    assert worded.shown == exchange.answer.text == f"> {TRUE} [1]"
+
+
+async def test_what_is_no_phrase_of_this_release_is_checked(worded: Worded) -> None:
+    released(worded, "r-2", phrases=["Good day!"])
+    worded.says(f"Hi there! {TRUE}")
+
+    exchange = await worded.ask(QUESTION)
+
+    assert exchange.answer.wording == f"{TRUE} [1]"
+
+
+async def test_what_stands_in_for_a_broken_release_words_only_where_it_may(
+    settings: Settings, embedder: HashingEmbedder, handbook: Timbre
+) -> None:
+    model = ScriptedModel(TRUE)
+    model.identity = ModelIdentity(ReleaseId("r-broken"), "tiny", may_word=True)
+    model.identity_once_loaded = ModelIdentity(ReleaseId("base:tiny"), "tiny", may_word=False)
+    timbre = build(settings, silent, embedder=embedder, language_model=model)
+
+    exchange = await timbre.engine.answer(Question(QUESTION, ALL))
+    await timbre.close()
+
+    assert (exchange.answer.wording, exchange.release, model.prompts) == ("", "base:tiny", [])

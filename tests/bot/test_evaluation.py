@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.conversation import Outcome
+from bot.conversation import Outcome, ReleaseId
 from bot.errors import CommandRejected
 from bot.evaluating import wording_evaluation
 from bot.evaluation import (
@@ -22,6 +22,7 @@ from bot.evaluation import (
     score,
     scores_by_style,
 )
+from bot.ports import ModelIdentity
 from bot.storage.exchanges import WordingEvaluation
 from bot.wording import may_word
 
@@ -185,27 +186,33 @@ def test_a_file_without_cases_is_refused_by_name(tmp_path: Path, content: bytes 
 
 GOOD = WordingEvaluation("r", 40, 30, 0.9, 0.9)
 ALWAYS_WRONG, UNTRUE = replace(GOOD, right_share=0.7), replace(GOOD, kept_share=0.7)
-BUILT_IN = "SmolLM2-135M-Instruct"
+OTHER = ModelIdentity(ReleaseId("model:other"), "other")
+BASE = replace(OTHER, may_word=False)
+JUDGED, REFUSED = replace(OTHER, may_word=True), replace(OTHER, may_word=False)
 
 
 @pytest.mark.parametrize(
-    ("mode", "model", "is_server", "evaluation", "is_allowed", "warns"),
+    ("mode", "identity", "evaluation", "is_allowed", "warns"),
     [
-        ("quote", "other", True, GOOD, False, False),
-        ("model", BUILT_IN, False, None, True, False),
-        ("model", "other", False, ALWAYS_WRONG, True, False),
-        ("auto", BUILT_IN, False, GOOD, False, False),
-        ("auto", BUILT_IN, True, None, True, True),
-        ("auto", "other", False, None, True, True),
-        ("auto", "other", False, GOOD, True, False),
-        ("auto", "other", False, ALWAYS_WRONG, False, False),
-        ("auto", "other", True, UNTRUE, False, False),
+        ("quote", OTHER, GOOD, False, False),
+        ("quote", JUDGED, None, False, False),
+        ("model", BASE, None, True, False),
+        ("model", REFUSED, None, True, False),
+        ("model", OTHER, ALWAYS_WRONG, True, False),
+        ("auto", BASE, GOOD, False, False),
+        ("auto", JUDGED, None, True, False),
+        ("auto", JUDGED, ALWAYS_WRONG, True, False),
+        ("auto", REFUSED, GOOD, False, False),
+        ("auto", OTHER, None, True, True),
+        ("auto", OTHER, GOOD, True, False),
+        ("auto", OTHER, ALWAYS_WRONG, False, False),
+        ("auto", OTHER, UNTRUE, False, False),
     ],
 )
 def test_a_model_words_answers_only_where_it_may(
-    mode: str, model: str, is_server: bool, evaluation: WordingEvaluation | None, is_allowed: bool, warns: bool
+    mode: str, identity: ModelIdentity, evaluation: WordingEvaluation | None, is_allowed: bool, warns: bool
 ) -> None:
-    permission = may_word(mode, model, is_server, evaluation)
+    permission = may_word(mode, identity, evaluation)
 
     assert (permission.is_allowed, bool(permission.warning)) == (is_allowed, warns)
 

@@ -13,10 +13,12 @@ import pytest
 
 from bot.conversation import ChatMessage
 from bot.errors import ModelUnavailable
-from bot.language_model import LocalLanguageModel, ServerLanguageModel, identity_of, open_language_model
+from bot.language_model import LocalLanguageModel, ServerLanguageModel, identity_of, open_language_model, open_registry
 from bot.ports import LanguageModel
 from bot.settings import ModelSettings, Settings
 from tests.conftest import silent
+from tests.training.loras import CARD
+from tests.training.tiny_models import write_lora, write_model
 
 BUILT_IN = Path(sys.prefix) / "share" / "timbre" / "models" / "SmolLM2-135M-Instruct"
 ASKING: list[ChatMessage] = [
@@ -113,7 +115,7 @@ def connect(server: Server) -> Callable[[str], ServerLanguageModel]:
 
 async def said_by(model: LanguageModel, tokens: int = 8) -> list[str]:
     try:
-        return [piece async for piece in model.stream(ASKING, tokens)]
+        return [piece async for piece in model.stream(ASKING, tokens, (await model.load()).release)]
     finally:
         await model.close()
 
@@ -195,3 +197,120 @@ async def test_a_model_folder_that_is_missing_makes_the_model_unavailable(settin
         await said_by(LocalLanguageModel(missing, silent))
     with pytest.raises(ModelUnavailable, match="Cannot load the language model"):
         await LocalLanguageModel(missing, silent).count_tokens(ASKING)
+
+
+# Releases: the one to which the pointer points answers, whoever moved it
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base and two LoRAs for it."""
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "base")
+    for seed in (1, 2):
+        write_lora(folder / f"r-{seed}" / "lora", seed)
+    return folder
+
+
+class House:
+    """A model on a TIMBRE_HOME of its own, and another process's view of the releases there."""
+
+    def __init__(self, home: Path, tiny: Path) -> None:
+        self.settings = Settings(home=home, model=ModelSettings(id=str(tiny / "base")))
+        self.registry = open_registry(self.settings, silent)
+        self.model = LocalLanguageModel(self.settings, silent)
+        self.first, self.second = (self.registry.add(tiny / f"r-{seed}" / "lora", CARD) for seed in (1, 2))
+
+    async def answer(self) -> tuple[str, str]:
+        """(release, what it says)."""
+        identity = await self.model.load()
+        pieces = self.model.stream(ASKING, 5, identity.release)
+        return identity.release, "".join([piece async for piece in pieces])
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> House:
+    return House(tmp_path / "home", tiny)
+
+
+needs_tokenizer = pytest.mark.skipif(not BUILT_IN.exists(), reason="run `timbre setup` first")
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@needs_tokenizer
+async def test_a_move_by_another_process_takes_effect_on_the_next_answer(house: House) -> None:
+    base = await house.answer()
+    answers = []
+
+    for release in (house.first, house.second):
+        house.registry.promote(release)
+        answers.append(await house.answer())
+    house.registry.rollback()
+    rolled_back = await house.answer()
+    house.registry.rollback()
+    back_at_base = await house.answer()
+    await house.model.close()
+
+    assert [release for release, _ in answers] == [house.first, house.second]
+    assert len({said for _, said in [base, *answers]}) == 3
+    assert (rolled_back, back_at_base) == (answers[0], base)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@needs_tokenizer
+async def test_an_answer_that_was_begun_is_ended_by_its_release(house: House) -> None:
+    house.registry.promote(house.first)
+    identity = await house.model.load()
+    undisturbed = "".join([piece async for piece in house.model.stream(ASKING, 24, identity.release)])
+    pieces: list[str] = []
+
+    async for piece in house.model.stream(ASKING, 24, identity.release):
+        pieces.append(piece)
+        if len(pieces) == 1:
+            house.registry.promote(house.second)
+            assert (await house.answer())[0] == house.second
+    await house.model.close()
+
+    assert "".join(pieces)[:40] == undisturbed[:40]
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@needs_tokenizer
+async def test_a_release_that_cannot_be_loaded_gives_way_to_the_previous_one(
+    house: House, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.registry.promote(house.first)
+    expected = await house.answer()
+    misfit = house.registry.add(misfitting_lora(tmp_path / "lora"), CARD)
+
+    house.registry.promote(misfit)  # what a registry can check is well; whether it fits, only the model knows
+    answer, alert = await house.answer(), await house.model.alert()
+    await house.model.close()
+
+    assert answer == expected
+    assert alert.startswith(f"Release {misfit} cannot serve: its LoRA does not fit the base model")
+    assert f"release {house.first} answers" in alert and alert in caplog.text
+
+
+def misfitting_lora(folder: Path) -> Path:
+    """Of a model that is built otherwise."""
+    from safetensors.numpy import load_file, save_file
+
+    file = write_lora(folder, 3) / "adapter_model.safetensors"
+    save_file({name.replace("q_proj", "query"): value for name, value in load_file(file).items()}, file)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@needs_tokenizer
+async def test_what_serves_is_told_with_what_its_card_says(house: House) -> None:
+    house.registry.promote(house.first)
+
+    identity = await house.model.serving()
+
+    assert (str(identity.release), identity.model) == (house.first, house.settings.model.id)
+    assert (identity.may_word, identity.phrases) == (True, ["Hi there!"])

@@ -77,7 +77,7 @@ class PatientModel(ScriptedModel):
         self.first, self.second = first, second
         self.go = asyncio.Event()
 
-    async def stream(self, messages: object, max_new_tokens: int) -> AsyncIterator[str]:
+    async def stream(self, messages: object, max_new_tokens: int, release: object) -> AsyncIterator[str]:
         beginning, _, rest = self.second.partition(" ")
         yield f"{self.first} {beginning} "
         await self.go.wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation import ChatMessage, ExchangeId
+from bot.conversation import ChatMessage, ExchangeId, ReleaseId
 from bot.storage.chat_tables import CorrectionRow, EscalationRow, RoleRow
 from bot.storage.tables import AuditRow, ExchangeRow, FeedbackRow, StandardAnswerRow
 from tests.adapters.slack import faults, reading
@@ -56,8 +56,8 @@ class HeldModel(ScriptedModel):
         super().__init__(*answers)
         self.words = asyncio.Semaphore(0)
 
-    async def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int) -> AsyncIterator[str]:
-        async for piece in super().stream(messages, max_new_tokens):
+    async def stream(self, messages: Sequence[ChatMessage], max_new_tokens: int, release: ReleaseId) -> AsyncIterator[str]:
+        async for piece in super().stream(messages, max_new_tokens, release):
             await self.words.acquire()
             yield piece
 
