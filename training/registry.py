@@ -12,6 +12,7 @@ from typing import Any, Literal
 from training.errors import ModelUnavailable, NothingToRollBack, ReleaseUnusable
 from training.folders import locked, sync
 from training.releases import ModelRelease, ReleaseId, add_release, read_card, read_release
+from training.retirement import RETIRED
 
 Pointer = Literal["current", "canary", "previous"]
 BASE = "base"
@@ -79,8 +80,13 @@ class ReleaseRegistry:
         return None if found in ("", BASE) else ReleaseId(found)
 
     def stamp(self) -> Sequence[object]:
-        """Another one after every move of a pointer, also a move to where it was before. Cheap: for every answer."""
-        return [_stamp(self._folder / name) for name in ("current", "previous")]
+        """Another one after every move of a pointer, also a move to where it was before, and after what serves was retired.
+
+        Cheap: for every answer.
+        """
+        pointers: Sequence[Pointer] = ("current", "previous")
+        retired = [self._folder / release / RETIRED for name in pointers if (release := self.pointer(name))]
+        return [_stamp(path) for path in (*(self._folder / name for name in pointers), *retired)]
 
     def current(self, refused: Mapping[ReleaseId, str] | None = None) -> Serving:
         """What serves now, checked. `refused` are releases that were found wanting elsewhere, with the reasons."""

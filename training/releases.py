@@ -18,6 +18,7 @@ from typing import Any, NewType
 
 from training.errors import FolderCorrupt, ReleaseUnusable
 from training.folders import publish, read_manifest
+from training.retirement import why_retired
 from training.tensors import Tensor, is_finite, read_tensors
 
 ReleaseId = NewType("ReleaseId", str)
@@ -86,6 +87,8 @@ def read_release(folder: Path, base_sha256: str) -> ModelRelease:
     """
     if not _ID.fullmatch(folder.name) or not folder.is_dir():
         raise ReleaseUnusable(folder.name, "there is no such release")
+    if why := why_retired(folder):
+        raise ReleaseUnusable(folder.name, f"it was retired: {why}")
     try:
         read_manifest(folder)
     except FolderCorrupt as err:

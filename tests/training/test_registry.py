@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ from tests.training.loras import CARD, WIDTH, open_registry, write_base, write_l
 from training.errors import NothingToRollBack, ReleaseUnusable
 from training.registry import Move, ReleaseRegistry
 from training.releases import ReleaseId
+from training.retirement import mark_retired
 
 KILLS = int(os.environ.get("KILLS", "5"))
 ROOT = Path(__file__).parents[2]
@@ -214,6 +216,18 @@ def test_a_release_in_doubt_neither_serves_nor_can_be_promoted(
     assert "the base model answers" in found.alert
     with pytest.raises(ReleaseUnusable, match=why):
         registry.promote(first)
+
+
+def test_a_retired_release_serves_no_more(registry: ReleaseRegistry, first: ReleaseId, second: ReleaseId, home: Path) -> None:
+    registry.promote(first)
+    registry.promote(second)
+    before = registry.stamp()
+
+    mark_retired(release_folder(home, second), "somebody's data had to go", datetime.now(UTC))
+
+    assert serving(registry) == first
+    assert "somebody's data had to go" in registry.current().alert
+    assert registry.stamp() != before
 
 
 def test_the_previous_release_stands_in_for_a_broken_one(
