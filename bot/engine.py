@@ -100,15 +100,17 @@ class AnswerEngine:
         await asyncio.to_thread(self._exchanges.add, exchange)
         return exchange
 
-    async def compose(self, question: Question, on_text: OnText = silent) -> Exchange:
+    async def compose(self, question: Question, on_text: OnText = silent, *, may_word: bool = True) -> Exchange:
         """The exchange, not stored yet. `on_text` gets what a model words in pieces, none of which is taken back.
+
+        Without `may_word` no model is used: the answer is its quotes.
 
         Raises CommandRejected when the question cannot be asked, KnowledgeError or BotError when the world failed.
         """
         started = time.perf_counter()
         question = _replaced(question, cleaned(question.text))
         kind = small_talk.kind_of(question.text)
-        exchange = await (self._chat(question, kind) if kind else self._look_up(question, on_text))
+        exchange = await (self._chat(question, kind) if kind else self._look_up(question, on_text, may_word))
         exchange.timings_s["total"] = time.perf_counter() - started
         logger.info("exchange %s %s signal %.2f", exchange.id, exchange.answer.outcome, exchange.signal)
         return exchange
@@ -159,7 +161,7 @@ class AnswerEngine:
         nothing = Retrieval(question.text, [], np.zeros((0, 2), np.int32), np.zeros(0, np.float32))
         return await self._exchange(question, nothing, answer, [], 1.0, {}, is_small_talk=True)
 
-    async def _look_up(self, question: Question, on_text: OnText) -> Exchange:
+    async def _look_up(self, question: Question, on_text: OnText, may_word: bool) -> Exchange:
         retrieval, start = await self.find(question)
         outcome, signal = abstention.decide(retrieval, question.text)
         timings = dict(retrieval.timings_s)
@@ -176,7 +178,7 @@ class AnswerEngine:
             return await self._exchange(question, retrieval, answer, pages, signal, timings)
         before = time.perf_counter()
         on_text = _after(self._voice.opening, on_text)
-        wording = await self._word(question.text, selected, on_text)
+        wording = await self._word(question.text, selected, on_text) if may_word else None
         if wording:
             timings["word"] = time.perf_counter() - before
         answer = citations.answered(citations.number(selected), wording.text if wording else "", self._voice)

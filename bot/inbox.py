@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)  # how long the messages of a process that died wait for another
 MAX_ATTEMPTS = 3
-MAX_CLAIMS = 10  # a process may die for other reasons than the message that it works on, but not that often
+MAX_CLAIMS = 20  # a process may die for other reasons than the message that it works on, but not that often
 RETRY_AFTER = timedelta(seconds=2)
 PLATFORM_PAUSE = timedelta(seconds=5)  # an absence of the platform is no fault of the message
 

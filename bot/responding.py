@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.channels import ChannelSettings
 from bot.conversation import Exchange, Outcome, PastExchange, Question, Turn
-from bot.engine import AnswerEngine, failure
+from bot.engine import AnswerEngine, failure, silent
 from bot.errors import BotError, DatabaseUnavailable, PlatformUnavailable, fault_id
 from bot.inbox import Responded
 from bot.messages import (
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 HISTORY = 3  # exchanges that give a follow-up its meaning
 MAX_ATTEMPTS_STREAMED = 1  # an answer that is tried again is sent whole
+MAX_ATTEMPTS_WORDED = 4  # then it is quoted: a process that dies over and over may die of the model, or before it has finished
 
 NOT_A_MEMBER = "Sorry, I can only help members of this workspace."
 TOO_MANY = "We have been at this for {turns} answers; please start a new thread, or ask {ask_whom}."
@@ -151,7 +152,9 @@ class Responder:
         stream = Streamer(self._drafts, platform, key, message)
         may_stream = attempt <= MAX_ATTEMPTS_STREAMED and sight.to is None and (await self._worder.permission()).is_allowed
         try:
-            exchange = await self._engine.compose(question, stream.show) if may_stream else await self._engine.compose(question)
+            exchange = await self._engine.compose(
+                question, stream.show if may_stream else silent, may_word=attempt <= MAX_ATTEMPTS_WORDED
+            )
         except DatabaseUnavailable:
             raise  # nothing could be committed now either
         except (BotError, KnowledgeError) as err:

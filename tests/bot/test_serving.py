@@ -40,6 +40,7 @@ from bot.messages import (
     Viewers,
 )
 from bot.people import Role, RoleBook
+from bot.responding import MAX_ATTEMPTS_WORDED
 from bot.serving import Server
 from bot.settings import Settings
 from bot.sources import Sources
@@ -405,6 +406,26 @@ async def test_what_the_model_words_is_streamed_and_ended_by_the_reply(
 
     assert "25 days" in "".join(office.platform.streams[0].pieces)
     assert office.platform.drafts == ["draft of answer:fake:T1:C1:1"]
+
+
+async def test_a_question_over_which_the_process_died_again_and_again_is_answered_without_the_model(
+    company: Timbre, settings: Settings, embedder: HashingEmbedder
+) -> None:
+    """Benchmarked kills: on a busy machine no process lived long enough to word the oldest questions, which were given up."""
+    company.database.close()
+    model = ScriptedModel("All employees get 25 days of annual leave each year.")
+    timbre = build(settings, silent, embedder=embedder, language_model=model, wording="model")
+    office, now = Office(timbre, RecordingPlatform()), datetime.now(UTC)
+    office.intake.put_message(message("1"), now, now)
+    for _ in range(MAX_ATTEMPTS_WORDED):
+        assert office.intake.claim_message("dead", now, timedelta(seconds=-1))
+
+    async with office.open():
+        (reply,) = await office.delivered(1)
+    await timbre.close()
+
+    assert reply.kind is ReplyKind.ANSWER and "25 days" in reply.text
+    assert model.prompts == []
 
 
 async def test_a_question_that_waits_for_people_is_left_to_them_when_they_answer(office: Office) -> None:
