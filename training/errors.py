@@ -6,6 +6,9 @@ TrainingError
 ├── DatasetRefused      no dataset can be made: too few rows, or something that had to be masked
 ├── DatasetUnknown      there is no such dataset, or it was retired
 ├── RubricInvalid       a style guide states a check that is not known
+├── TrainingFailed      a run cannot go on: its data, the machine or the numbers do not allow it
+├── TrainingStopped     somebody asked the run to stop
+├── RunRefused          a run cannot start or be found
 ├── ReleaseUnusable     a release is not there, corrupt, or not of this base
 └── NothingToRollBack   no release serves
 """
@@ -61,3 +64,18 @@ class NothingToRollBack(TrainingError):
 
     def __init__(self) -> None:
         super().__init__("The base model serves without a release; there is nothing to roll back.")
+
+
+class TrainingFailed(TrainingError):
+    """A run cannot go on: its data, the machine or the numbers do not allow it."""
+
+
+class TrainingStopped(TrainingError):
+    """Somebody asked the run to stop; what it has learnt so far is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was stopped; `timbre train run` goes on with it.")
+
+
+class RunRefused(TrainingError):
+    """A run cannot start, since another is at work, or there is none of that name."""
