@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import chat_cli, dataset_cli, printing, release_cli
+from bot import chat_cli, dataset_cli, printing, release_cli, train_cli
 from bot.errors import BotError, CommandRejected, ModelUnavailable, fault_id
 from bot.printing import console, print_json
 from bot.settings import Settings, load
@@ -39,6 +39,7 @@ app.add_typer(known, name="questions")
 index = typer.Typer(no_args_is_help=True, help="The index: compare it with the catalogue, of which it is made.")
 app.add_typer(index, name="index")
 release_cli.register(app)
+app.add_typer(train_cli.train, name="train")
 app.add_typer(chat_cli.roles, name="roles")
 app.add_typer(chat_cli.groups, name="groups")
 app.add_typer(chat_cli.slack, name="slack")

@@ -65,6 +65,9 @@ VERBS = (
     Verb("releases", "", Role.ADMIN, "the voices that were trained, and which answers"),
     Verb("promote", "RELEASE", Role.ADMIN, "let one answer from the next question on"),
     Verb("rollback", "", Role.ADMIN, "bring back what answered before"),
+    Verb("train now", "", Role.ADMIN, "train a voice on the current dataset"),
+    Verb("train forecast", "", Role.ADMIN, "how long that would take, and what it would cost"),
+    Verb("train status", "", Role.ADMIN, "how the training goes, or how the last one went"),
     Verb(
         "here", "[answers mentions|questions|unanswered after N minutes] [sources NAME ...|all] [private|public] "
         "[quiet 18:00-08:00|never] [reset]", Role.ADMIN, "how I behave in this channel (quiet hours are UTC)",
@@ -77,7 +80,12 @@ VERBS = (
     Verb("groups remove", "PERSON GROUP", Role.ADMIN, "no longer"),
 )  # fmt: skip
 _BY_WORDS = {verb.words: verb for verb in VERBS}
-_IN_SHORT = {"": "help", "roles": "roles list", "groups": "groups list"}  # said alone, a word that begins others
+_IN_SHORT = {
+    "": "help",
+    "roles": "roles list",
+    "groups": "groups list",
+    "train": "train status",
+}  # said alone, a word that begins others
 
 
 def parse(text: str) -> Request:

@@ -25,10 +25,12 @@ from bot.spelling import right_word
 from bot.status import Status, status_text
 from bot.storage.channels import ChannelStore
 from bot.storage.training import TrainingStore
+from bot.training_runs import TrainingRuns, in_words, step_in_words
 from knowledge.catalogue import STANDARD_ANSWERS, Source
 from knowledge.documents import EVERYONE
 from knowledge.errors import KnowledgeError
 from knowledge.ingestion import Progress
+from training.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Commands:
         training: TrainingStore,
         knowledge: Knowledge,
         releases: Releases,
+        training_runs: TrainingRuns,
         read_status: Callable[[], Status],
         mine: Callable[[Person], Awaitable[Section]],
         queue: Callable[[Person], Awaitable[Section]],
@@ -69,6 +72,7 @@ class Commands:
         self._catalogue = knowledge.catalogue
         self._sources = Sources(knowledge)
         self._releases = releases
+        self._training_runs = training_runs
         self._read_status = read_status
         self._mine = mine
         self._queue = queue
@@ -90,6 +94,9 @@ class Commands:
             "releases": self._list_releases,
             "promote": self._promote,
             "rollback": self._roll_back,
+            "train now": self._train_now,
+            "train forecast": self._forecast_training,
+            "train status": self._training_status,
             "here": self._here,
             "roles list": self._list_roles,
             "roles grant": self._grant,
@@ -105,7 +112,7 @@ class Commands:
             task = _Task(command, await self._understood(command), say)
             await self._require(command.person, task.request)
             return await self._handlers[task.request.verb.words](task)
-        except (CommandRejected, KnowledgeError) as err:
+        except (CommandRejected, KnowledgeError, TrainingError) as err:
             return Notice(str(err), is_problem=True)
 
     async def confirm(self, click: Click, say: Say = say_nothing) -> Notice:
@@ -227,6 +234,26 @@ class Commands:
 
     def _rolled_back(self, by: PersonId, progress: Progress) -> str:
         return self._releases.rollback(by).text.replace("`timbre ", "`/timbre ")
+
+    # For admins: training
+
+    async def _train_now(self, task: _Task) -> Notice:
+        return await self._long_work.run(task.person, partial(self._trained, False), task.say)
+
+    async def _forecast_training(self, task: _Task) -> Notice:
+        return await self._long_work.run(task.person, partial(self._trained, True), task.say)
+
+    async def _training_status(self, task: _Task) -> Notice:
+        run = await asyncio.to_thread(self._training_runs.last)
+        return Notice(in_words(run) if run else "There was no training yet.")
+
+    def _trained(self, is_forecast: bool, progress: Progress) -> str:
+        """The run is a process of its own, and goes on where this server ends meanwhile."""
+        run = self._training_runs.start(is_forecast=is_forecast)
+        ended = self._training_runs.follow(run, lambda run: progress(step_in_words(run), run.status.step, run.status.steps))
+        if is_forecast and ended.status.forecast and not ended.status.why:
+            return f"A training takes {ended.status.forecast}."
+        return in_words(ended)
 
     # For admins: channels, roles, groups
 

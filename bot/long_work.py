@@ -12,6 +12,7 @@ from bot.messages import Notice, Person, Reply, ReplyKind, direct_delivery
 from bot.ports import Put
 from knowledge.errors import KnowledgeError
 from knowledge.ingestion import Progress
+from training.errors import TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ async def _say_progress(job: "asyncio.Future[Notice]", shown: _Shown, say: Say) 
 def _done(work: Work, shown: _Shown) -> Notice:
     try:
         return Notice(work(shown))
-    except (BotError, KnowledgeError) as err:
+    except (BotError, KnowledgeError, TrainingError) as err:
         return Notice(str(err), is_problem=True)
     except _Stopped:
         logger.info("Long work was stopped; what it has done is kept")

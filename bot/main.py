@@ -41,6 +41,7 @@ from bot.storage.people import PeopleStore
 from bot.storage.review import ReviewStore
 from bot.storage.training import TrainingStore
 from bot.streaming import Drafts
+from bot.training_runs import TrainingRuns
 from bot.verdicts import Verdicts, emoji_verdicts
 from bot.visibility import visibility
 from bot.voice import Voice, read_voice
@@ -154,6 +155,7 @@ class Timbre:
     language_model: LanguageModel
     worder: QuoteWorder
     releases: Releases
+    training_runs: TrainingRuns
 
     async def close(self) -> None:
         await self.language_model.close()
@@ -191,7 +193,8 @@ def build(
     )
     feedback = FeedbackService(exchanges, knowledge.catalogue, _standard_answers(database, knowledge.ingestion))
     releases = open_releases(settings, exchanges, notify, model)
-    return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, worder, releases)
+    training_runs = TrainingRuns(settings, notify)
+    return Timbre(settings, database, knowledge, exchanges, engine, feedback, voice, model, worder, releases, training_runs)
 
 
 def _wording_permission(mode: str, exchanges: ExchangeStore, identity: ModelIdentity) -> WordingPermission:
@@ -304,6 +307,7 @@ def _services(
             TrainingStore(database),
             timbre.knowledge,
             timbre.releases,
+            timbre.training_runs,
             status,
             homes.mine,
             homes.queue,

@@ -101,6 +101,9 @@ class TrainingSettings(BaseModel):
     min_rows: int = Field(20, ge=1, description="Rows that a dataset needs at least")
     held_out_share: float = Field(0.15, ge=0, lt=1, description="Share of the questions that judge a release and train none")
     names: Path | None = Field(None, description="File of further names to mask, one a line, such as customers")
+    max_minutes: float = Field(60, gt=0, description="A run whose forecast is longer does not start")
+    threads: int = Field(1, ge=1, description="Threads that train on a CPU; more than one slows answers down")
+    memory_mb: int = Field(0, ge=0, description="Memory that training may use; 0: what is free when it starts")
 
 
 class Settings(BaseSettings):
@@ -126,6 +129,7 @@ class Settings(BaseSettings):
     slack: SlackSettings = Field(default_factory=SlackSettings)
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    cost_per_hour: float = Field(0.0, ge=0, description="What an hour of the machine that trains costs, for forecasts")
 
     @classmethod
     def settings_customise_sources(

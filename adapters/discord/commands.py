@@ -112,6 +112,7 @@ def _subcommands() -> list[Payload]:
         _sub("releases", "The voices that were trained (admin)"),
         _sub("promote", "Let one of them answer (admin)", [_text("release", "Which one", is_required=True, completes=True)]),
         _sub("rollback", "Bring back what answered before (admin)"),
+        _sub("train", "Train a voice on what was rated (admin)", [_choice("action", "now", "forecast", "status")]),
         _sub("here", "How I behave in this channel (admin)", [_text("settings", "Such as: answers questions", completes=True)]),
         _sub(
             "roles",

@@ -37,13 +37,17 @@ from bot.storage.intake import IntakeStore
 from bot.storage.people import PeopleStore
 from bot.storage.tables import AuditRow
 from bot.storage.training import TrainingStore
+from bot.training_runs import TrainingRuns
 from knowledge.catalogue import STANDARD_ANSWERS, DocumentStatus, Source, SourceSummary
 from knowledge.documents import DocumentId
 from knowledge.ports import GenerationId
 from tests.bot.conftest import ALL
 from tests.bot.test_long_work import Clock
+from tests.conftest import silent
 from tests.training.loras import CARD, open_registry, write_base, write_lora
+from training import runs
 from training.errors import ReleaseUnusable
+from training.forecast import Budget
 from training.releases import ModelRelease
 
 ADA, SUE, MIA = PersonId("slack:T1:ADA"), PersonId("slack:T1:SUE"), PersonId("slack:T1:MIA")
@@ -88,6 +92,7 @@ class Desk:
             TrainingStore(timbre.database),
             timbre.knowledge,
             self.releases,
+            TrainingRuns(timbre.settings, silent),
             partial(
                 read_status,
                 timbre.knowledge,
@@ -151,7 +156,7 @@ def desk(handbook: Timbre) -> Desk:
 FOR_SUPPORT = ["queue", "sources"]
 FOR_ADMINS = [
     "reindex", "add source /srv/docs", "forget source handbook", "here answers questions", "roles list",
-    "releases", "promote r-1", "rollback",
+    "releases", "promote r-1", "rollback", "train now", "train forecast", "train status",
     f"roles grant {MIA} admin", f"roles revoke {SUE}", "groups list", f"groups add {MIA} hr", f"groups remove {MIA} hr",
 ]  # fmt: skip
 FOR_EVERYBODY = ["help", "who-am-i", "mine", "status", "training opt-out", "training opt-in"]
@@ -353,6 +358,25 @@ async def test_reindexing_reads_the_named_sources_again_and_reports_those_that_a
     assert read.text == "`manuals`: 1 new, 0 changed, 1 unchanged, 0 deleted.\nThe new index holds 4 chunks and is in use."
     assert "there is no such file or folder; its documents stay as they were." in away.text
     assert not away.is_problem
+
+
+# Training
+
+
+async def test_without_a_dataset_training_says_how_to_make_one(desk: Desk) -> None:
+    now, forecast = await desk.run("train now"), await desk.run("train forecast")
+
+    assert now == forecast == Notice("There is no dataset yet; make one with `timbre dataset build`.", is_problem=True)
+    assert await desk.run("train") == await desk.run("train status") == Notice("There was no training yet.")
+
+
+async def test_the_last_training_is_told_with_its_figures(desk: Desk) -> None:
+    runs_folder = desk.timbre.settings.home / "training" / "runs"
+    folder = runs.create(runs_folder, runs.Request("d-1", "base", Budget(60, 0, 0.0)))
+    status = runs.Status("trained", step=39, steps=39, loss=0.5, validation_loss=0.25, tokens_per_s=380, seconds_left=0)
+    runs.write_status(folder, status)
+
+    assert (await desk.run("train status")).text == f"Run {folder.name}: trained, step 39 of 39, loss 0.500, held-out loss 0.250."
 
 
 # What destroys asks once
