@@ -1,13 +1,30 @@
-"""What the judges of a release need of the engine: its prompts and its check. They know nothing of the engine themselves."""
+"""What the judges of a release need of the engine: its prompts and its check. They know nothing of the engine themselves.
+
+`engine` is what a training run names: it reads the settings of its own process.
+"""
 
 from collections.abc import Sequence
 
-from bot.prompting import messages_on
+from bot.prompting import messages_on, quotes_in
 from bot.rated_exchanges import supports
-from bot.voice import Voice
+from bot.settings import load
+from bot.voice import Voice, read_voice
+from bot.weights import embedder_loader
 from knowledge.ports import Embedder
 from training.cases import BuildPrompt
+from training.evaluation import Engine
 from training.judgements import Check, CheckedSentence
+
+
+def engine(phrases: Sequence[str]) -> tuple[Engine, str]:
+    """As the settings have it, with these phrases of a voice beside those of the style guide; and the style guide's checks.
+
+    Raises SettingsInvalid, or ModelUnavailable when there is no embedder.
+    """
+    settings = load()
+    voice = read_voice(settings.answer.voice)
+    embedder = embedder_loader(settings, _silent)()
+    return Engine(prompt_builder(voice), quotes_in, engine_check(embedder, [*voice.phrases, *phrases])), voice.checks
 
 
 def prompt_builder(voice: Voice) -> BuildPrompt:
@@ -26,6 +43,10 @@ def engine_check(embedder: Embedder, phrases: Sequence[str]) -> Check:
         return [(sentence, position) for sentence, position in checked if _plain(sentence) not in fixed]
 
     return check
+
+
+def _silent(_: str) -> None:
+    """Nobody watches a training run's set-up."""
 
 
 def _plain(text: str) -> str:

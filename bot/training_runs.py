@@ -3,6 +3,7 @@
 The process outlives whoever started it, unless they stop it when they leave.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from training.forecast import Budget
 from training.runs import Request, Run
 
 LOOK_EVERY_S = 0.5
+ENGINE = "bot.judging:engine"
 
 OnRun = Callable[[Run], None]
 
@@ -45,6 +47,7 @@ class TrainingRuns:
         with (folder / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "training", str(folder)],
+                env=os.environ | {"TIMBRE_HOME": str(self._settings.home)},  # the judges read the settings and the style guide
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,6 +92,9 @@ class TrainingRuns:
         return Request(
             dataset=str(version.folder),
             base=language_model_folder(settings, self._notify),
+            base_name=settings.model.id,
+            engine=ENGINE,
+            max_new_tokens=settings.model.max_new_tokens,
             budget=Budget(training.max_minutes, training.memory_mb, settings.cost_per_hour),
             threads=training.threads,
             is_forecast=is_forecast,
@@ -103,7 +109,7 @@ class TrainingRuns:
 
 
 def in_words(run: Run) -> str:
-    """How a run goes, in a line: `Run 20261121-...: training, step 12 of 39, loss 1.234, 380 tokens/s, 2 min left` (pure)."""
+    """How a run goes, and what came of it: `Run 20261121-...: training, step 12 of 39, loss 1.234, 380 tokens/s, ...` (pure)."""
     status = run.status
     state = "was cut off; `timbre train run` goes on with it" if run.is_cut_off else status.state
     parts: list[str] = [state]
@@ -118,7 +124,17 @@ def in_words(run: Run) -> str:
         parts.append(left_in_words(status.seconds_left))
     line = ", ".join(part for part in parts if part)
     line += f" (forecast: {status.forecast})" if status.forecast and not status.step else ""
-    return f"Run {run.id}: {line}. {status.why}".strip()
+    return "\n".join([f"Run {run.id}: {line}. {status.why}".strip(), *_outcome_lines(run)])
+
+
+def _outcome_lines(run: Run) -> list[str]:
+    status = run.status
+    lines = [f"The whole report: {status.report}"] if status.report else []
+    if status.release and run.request.is_promoted:
+        lines.append(f"Release {status.release} answers from now on; `timbre rollback` undoes it.")
+    elif status.release:
+        lines.append(f"It is release {status.release}; `timbre promote {status.release}` lets it answer.")
+    return lines
 
 
 def step_in_words(run: Run) -> str:

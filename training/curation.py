@@ -212,20 +212,6 @@ def refusals(curated: Curated, min_rows: int) -> list[str]:
     return [f"{none}: approve corrections, rate answers, import feedback or write examples into the style guide.{left_out}"]
 
 
-def with_replay(rows: Sequence[PromptCompletion], replay: Sequence[PromptCompletion], share: float) -> list[PromptCompletion]:
-    """The rows with replay rows spread among them, so that they are `share` of all (0..1), or all that there are.
-
-    Without the base model's own answers to other prompts, 83 % of these came back in the company's voice
-    (research/training.md). Raises ValueError when there are none.
-    """
-    if not replay:
-        raise ValueError("training needs replay rows")
-    wanted = min(len(replay), math.ceil(len(rows) * share / (1 - share)))
-    placed = [((number + 0.5) / len(rows), row) for number, row in enumerate(rows)]
-    placed += [((number + 0.5) / wanted, row) for number, row in enumerate(replay[:wanted])]
-    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
-
-
 def normal_question(text: str) -> str:
     """What makes two questions the same one: their words, whatever their case and punctuation."""
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))

@@ -1,21 +1,22 @@
-"""A run from its request to a LoRA: forecast, replay rows, fine-tune. Each stage leaves a file and is not done twice.
+"""A run from its request to a release: forecast, replay rows, fine-tune, judging, the gate.
 
-What judges and releases the LoRA follows as further stages: a stage is a function of the run that it takes part in.
+A stage is a function of the run that it takes part in; it leaves a file and is not done twice.
 """
 
 import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from training import checkpoints, runs
+from training.canaries import make_canaries, training_examples
 from training.datasets import HELD_OUT, PREFERENCE, TRAIN
 from training.errors import TrainingError, TrainingFailed, TrainingStopped
-from training.examples import completion_row
+from training.examples import PromptCompletion, completion_row
 from training.fine_tune import LORA, REPLAY, Progress, failures_in_words, fine_tune
 from training.forecast import estimate, free_memory_mb, in_words, over_budget, peak_memory_mb, try_out
+from training.gating import judge_candidate, release_candidate
 from training.recipe import BaseModel, Hardware, Recipe, Rows, choose_recipe, replay_count
 from training.replay import cache_of, read_prompts, repeated, replay_rows
 
@@ -35,8 +36,11 @@ class Work:
     def dataset(self) -> Path:
         return Path(self.request.dataset)
 
+    def should_stop(self) -> bool:
+        return runs.should_stop(self.folder)
+
     def check_stop(self) -> None:
-        if runs.should_stop(self.folder):
+        if self.should_stop():
             raise TrainingStopped
 
 
@@ -76,7 +80,9 @@ def run(folder: Path) -> runs.Status:
 
 
 def stages_of(request: runs.Request) -> Sequence[Stage]:
-    return (forecast,) if request.is_forecast else (forecast, replay, train)
+    if request.is_forecast:
+        return (forecast,)
+    return (forecast, replay, train, judge_candidate, release_candidate) if request.engine else (forecast, replay, train)
 
 
 def recipe_of(request: runs.Request) -> tuple[Recipe, Sequence[str]]:
@@ -96,7 +102,7 @@ def forecast(work: Work) -> None:
     work.telling.tell(state="forecasting")
     budget = work.request.budget
     trial, tokens = try_out(work.recipe, work.dataset, work.folder)
-    if not _has_replay(work):  # they come once the forecast allows the run
+    if not (work.folder / REPLAY).exists():  # they come once the forecast allows the run
         tokens = replace(tokens, train=round(tokens.train / (1 - work.recipe.replay_share)))
     found = estimate(trial, tokens, work.recipe, budget)
     work.telling.tell(forecast=in_words(found, budget), tokens_per_s=found.tokens_per_s, seconds_left=found.minutes * 60)
@@ -108,22 +114,22 @@ def forecast(work: Work) -> None:
 
 
 def replay(work: Work) -> None:
-    """Freezes the replay rows of this run in its folder; a dataset that holds its own gets no more."""
-    if _has_replay(work):
+    """Freezes what this run adds to its dataset: replay rows, where that has none, and canaries, which tell how much is memorised."""
+    if (work.folder / REPLAY).exists():
         return
-    work.telling.tell(state="training", why="the base answers the replay prompts")
-    cache = cache_of(work.recipe.base, work.folder.parent.parent / "replay")
-    answered = replay_rows(work.recipe.base, read_prompts(), cache)
-    kept = repeated(answered, replay_count(_lines(work.dataset / TRAIN), work.recipe.replay_share))
-    lines = [json.dumps(completion_row(row), ensure_ascii=False) for row in kept]
+    rows = [json.loads(line) for line in (work.dataset / TRAIN).read_text("utf-8").splitlines()]
+    replayed = [] if any(row.get("origin") == "replay" for row in rows) else _replayed(work, len(rows))
+    planted = training_examples(make_canaries(work.dataset.name))
+    lines = [json.dumps(completion_row(row), ensure_ascii=False) for row in (*replayed, *planted)]
     checkpoints.write(work.folder / REPLAY, "".join(f"{line}\n" for line in lines).encode())
     work.check_stop()
 
 
-def _has_replay(work: Work) -> bool:
-    """Whether the run's folder holds replay rows, or the dataset its own."""
-    rows = map(json.loads, (work.dataset / TRAIN).read_text("utf-8").splitlines())
-    return (work.folder / REPLAY).exists() or any(row.get("origin") == "replay" for row in rows)
+def _replayed(work: Work, rows: int) -> list[PromptCompletion]:
+    work.telling.tell(state="training", why="the base answers the replay prompts")
+    cache = cache_of(work.recipe.base, work.folder.parent.parent / "replay")
+    answered = replay_rows(work.recipe.base, read_prompts(), cache)
+    return repeated(answered, replay_count(rows, work.recipe.replay_share))
 
 
 def train(work: Work) -> None:
@@ -136,7 +142,7 @@ def train(work: Work) -> None:
             work.telling.tell(**asdict(progress))
             work.telling.log(asdict(progress))
 
-        curve = fine_tune(work.recipe, work.dataset, work.folder, tell, partial(runs.should_stop, work.folder))
+        curve = fine_tune(work.recipe, work.dataset, work.folder, tell, work.should_stop)
         _save_json(file, asdict(curve))
     assert (work.folder / LORA).exists()
 

@@ -18,6 +18,7 @@ from typing import Any, NewType
 
 from training.errors import FolderCorrupt, ReleaseUnusable
 from training.folders import publish, read_manifest
+from training.report import card_text
 from training.retirement import why_retired
 from training.tensors import Tensor, is_finite, read_tensors
 
@@ -97,26 +98,6 @@ def read_release(folder: Path, base_sha256: str) -> ModelRelease:
     _check_card(release, base_sha256)
     _check_lora(release)
     return release
-
-
-def card_text(card: Mapping[str, Any]) -> str:
-    """The card for people, as Markdown (pure)."""
-    facts = {name: value for name, value in card.items() if not isinstance(value, dict | list)}
-    lists = {name: value for name, value in card.items() if isinstance(value, dict | list) and value}
-    lines = [f"# Release {card['id']}", "", *(f"- **{_title(name)}**: {value}" for name, value in facts.items() if name != "id")]
-    for name, value in lists.items():
-        lines += ["", f"## {_title(name)}", "", *_value_lines(value)]
-    return "\n".join(lines) + "\n"
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _value_lines(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [f"- {_title(str(name))}: {json.dumps(part, ensure_ascii=False)}" for name, part in value.items()]
-    return [f"- {part}" for part in value]
 
 
 def _write(

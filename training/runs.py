@@ -36,12 +36,18 @@ STOP = "stop"
 class Request:
     """What a run is to do. `dataset`: a folder. `base`: a folder or a Hugging Face id. `overrides`: of the recipe's fields.
 
+    `base_name` is what the settings call the base; `engine` names the function that tells judges of the engine
+    (`gating.EngineOf`), empty where the LoRA is not to be judged; `max_new_tokens`: of an answer.
+
     `is_forecast`: nothing but the forecast. `is_promoted`: a release that passes serves at once.
     """
 
     dataset: str
     base: str
     budget: Budget
+    base_name: str = ""
+    engine: str = ""
+    max_new_tokens: int = 120
     threads: int = 1
     seed: int = 0
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -51,7 +57,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Status:
-    """How a run goes. `why`: the reason of its state, in a sentence; `forecast` in words, empty before there is one."""
+    """How a run goes. `why`: the reason of its state; `forecast` in words; `release`: what came of it; `report`: the page on it.
+
+    All are empty where there is none yet.
+    """
 
     state: State
     step: int = 0
@@ -65,6 +74,8 @@ class Status:
     why: str = ""
     forecast: str = ""
     recipe: Sequence[str] = ()
+    release: str = ""
+    report: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,12 @@ def home(tmp_path: Path) -> Path:
     """A TIMBRE_HOME with a dataset of 24 rows."""
     root = tmp_path / "home" / "training" / "datasets"
 
-    def write(folder: Path) -> dict[str, str]:
+    def write(folder: Path) -> dict[str, object]:
         write_dataset(folder)
-        return {"id": "d-000000000001"}
+        return {
+            "id": "d-000000000001", "parent": "", "counts": {"correction": 24}, "held_out": 6, "rejected": {}, "excluded": {},
+            "exchanges": [], "phrases": ["Hello there!"], "settings": {}, "imbalances": [],
+        }  # fmt: skip
 
     folders.publish(root / "d-000000000001", write)
     datasets.use(root, "d-000000000001")
@@ -50,19 +53,23 @@ def test_before_any_run_status_and_stop_say_so(home: Path) -> None:
 
 
 def test_a_run_that_is_stopped_goes_on_when_it_is_called_again(home: Path, base: Path) -> None:
-    started = Run(home, "train", "run", "--detach", "--json", TIMBRE_MODEL__ID=str(base)).json
-    twice = Run(home, "train", "run", TIMBRE_MODEL__ID=str(base))
+    model = {"TIMBRE_MODEL__ID": str(base), "TIMBRE_MODEL__MAX_NEW_TOKENS": "16"}  # of random words, which never end
+    started = Run(home, "train", "run", "--detach", "--json", **model).json
+    twice = Run(home, "train", "run", **model)
     asked = Run(home, "train", "stop", "--json").json
-    again = Run(home, "train", "run", "--json", TIMBRE_MODEL__ID=str(base))
+    again = Run(home, "train", "run", "--json", **model)
 
     assert started["is_alive"] and started["id"] == asked["id"]
     assert f"The run {started['id']} is at work" in refusal(twice)
     while again.status and "is at work" in again.err:  # it stops after its step
-        again = Run(home, "train", "run", "--json", TIMBRE_MODEL__ID=str(base))
+        again = Run(home, "train", "run", "--json", **model)
     lines = [json.loads(line) for line in again.out.splitlines()]
-    assert again.status == 0, again.err
-    assert (lines[-1]["id"], lines[-1]["state"], lines[-1]["step"]) == (started["id"], "trained", lines[-1]["steps"])
-    assert "trained, step 24 of 24, loss " in Run(home, "train", "status").out
+    assert again.status == 1, again.err
+    assert (lines[-1]["id"], lines[-1]["state"], lines[-1]["release"]) == (started["id"], "refused", "")
+    assert "The voice of approved answers was not measured." in lines[-1]["why"]  # the rows quote nothing that the engine sends
+    assert f"{started['id']}: refused" in Path(lines[-1]["report"]).read_text("utf-8")
+    assert f"The whole report: {lines[-1]['report']}" in Run(home, "train", "status").out
+    assert Run(home, "releases", "--json").json["releases"] == []
 
 
 def test_the_forecast_is_told_and_over_the_budget_nothing_starts(home: Path, base: Path) -> None:

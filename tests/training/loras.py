@@ -13,7 +13,8 @@ from training.weights import base_sha256
 
 WIDTH, RANK = 8, 2
 MODULE = "base_model.model.model.layers.0.self_attn.q_proj"
-CARD: Mapping[str, Any] = {"base": "tiny", "phrases": ["Hi there!"], "may_word": True, "scores": {"voice": 1.0}}
+SCORES = {"in_voice": {"candidate": {"value": 0.95, "n": 20, "low": 0.76, "high": 0.99}}}
+CARD: Mapping[str, Any] = {"base": "tiny", "phrases": ["Hi there!"], "may_word": True, "scores": SCORES}
 
 
 def write_base(folder: Path, fill: float = 1.0) -> Path:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.rated import exchange, exchanges, member, staff, unsupported
-from training.curation import MEANINGS, Curated, Limits, Reason, curate, refusals, states_a_fact, with_replay
+from training.curation import MEANINGS, Curated, Limits, Reason, curate, refusals, states_a_fact
 from training.examples import PromptCompletion, RatedExchange
 
 
@@ -223,26 +223,6 @@ def test_every_reason_has_a_meaning() -> None:
 
 def seed(text: str) -> PromptCompletion:
     return PromptCompletion([{"role": "user", "content": text}], text, "", "replay", "")
-
-
-@pytest.mark.parametrize(
-    ("rows", "replay", "share", "expected"), [(80, 50, 0.2, 20), (80, 5, 0.2, 5), (1, 9, 0.5, 1), (10, 9, 0, 0)]
-)
-def test_replay_rows_are_spread_among_the_others(rows: int, replay: int, share: float, expected: int) -> None:
-    ours, theirs = [seed(f"row {n}") for n in range(rows)], [seed(f"replay {n}") for n in range(replay)]
-
-    mixed = with_replay(ours, theirs, share)
-
-    assert sum(row in theirs for row in mixed) == expected
-    assert [row for row in mixed if row in ours] == ours
-    if expected > 1:
-        first_half = mixed[: len(mixed) // 2]
-        assert abs(sum(row in theirs for row in first_half) - expected / 2) <= 1
-
-
-def test_training_without_replay_rows_is_refused() -> None:
-    with pytest.raises(ValueError, match="replay"):
-        with_replay([seed("row")], [], 0.2)
 
 
 _RATED = st.builds(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.training.bases import MODEL, row, write_rows
 from training import pipeline, runs
+from training.canaries import CANARIES
 from training.examples import PromptCompletion, completion_of
 from training.forecast import Budget
 from training.replay import read_prompts, repeated, replay_rows, whole_sentences
@@ -36,12 +37,12 @@ def test_a_run_leaves_forecast_replay_rows_losses_and_lora(folder: Path) -> None
     status = pipeline.run(folder)
 
     assert (status.state, status.why) == ("trained", ""), status
-    assert status.step == status.steps == 8  # (24 + 6 replay rows) / 4
+    assert status.step == status.steps == 10  # (24 + 6 replay rows + 8 canaries) / 4
     assert status.forecast.startswith("about 1 minute, ") and " at 1 an hour" in status.forecast
-    replayed = [json.loads(line) for line in (folder / "replay.jsonl").read_text().splitlines()]
-    assert {line["origin"] for line in replayed} == {"replay"} and len(replayed) == 6
-    assert len((folder / "log.jsonl").read_text().splitlines()) == 8
-    assert len(json.loads((folder / "losses.json").read_text())["train"]) == 8
+    added = [json.loads(line)["origin"] for line in (folder / "replay.jsonl").read_text().splitlines()]
+    assert added == ["replay"] * 6 + ["canary"] * CANARIES
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 10
+    assert len(json.loads((folder / "losses.json").read_text())["train"]) == 10
     assert any("epochs is 1, as wanted" in reason for reason in status.recipe)
     assert (folder / "lora" / "adapter_model.safetensors").exists()
     assert runs.running(folder.parent) == ""
@@ -53,8 +54,9 @@ def test_a_dataset_with_replay_rows_of_its_own_gets_no_more(folder: Path, datase
 
     status = pipeline.run(folder)
 
-    assert (status.state, status.steps) == ("trained", 6), status
-    assert not (folder / "replay.jsonl").exists()
+    assert (status.state, status.steps) == ("trained", 8), status
+    added = [json.loads(line)["origin"] for line in (folder / "replay.jsonl").read_text().splitlines()]
+    assert added == ["canary"] * CANARIES
 
 
 def test_a_forecast_trains_nothing(request_: Request, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_release_keeps_its_card_for_programs_and_for_people(registry: ReleaseR
     assert (release.base, release.may_word, release.phrases) == ("tiny", True, ["Hi there!"])
     assert release.card["rollback"] == "timbre rollback"
     assert f"# Release {first}" in (release.folder / "CARD.md").read_text()
-    assert "- voice: 1.0" in (release.folder / "CARD.md").read_text()
+    assert "95 % (76 % to 99 %)" in (release.folder / "CARD.md").read_text()
     assert "/somewhere/else" not in (release.lora_dir / "adapter_config.json").read_text()
 
 
