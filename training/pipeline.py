@@ -114,7 +114,7 @@ def forecast(work: Work) -> None:
 
 
 def replay(work: Work) -> None:
-    """Freezes what this run adds to its dataset: replay rows, where that has none, and canaries, which tell how much is memorised."""
+    """Freezes what this run adds to its dataset: replay rows, where that has none, and canaries, for memorisation."""
     if (work.folder / REPLAY).exists():
         return
     rows = [json.loads(line) for line in (work.dataset / TRAIN).read_text("utf-8").splitlines()]
