@@ -15,6 +15,7 @@ from bot.conversation import ChatMessage, ReleaseId
 from bot.errors import ModelUnavailable
 from bot.ports import LanguageModel, ModelIdentity
 from bot.settings import Settings
+from bot.training_home import training_dir
 from bot.weights import BUILT_IN_MODEL, Notify, language_model_folder
 from knowledge.errors import KnowledgeError
 from training import errors as training_errors
@@ -53,7 +54,7 @@ def identity_of(settings: Settings) -> ModelIdentity:
 
 def open_registry(settings: Settings, notify: Notify) -> ReleaseRegistry:
     """The releases in TIMBRE_HOME, for the base model that the settings name."""
-    folder = settings.home / "training" / "releases"
+    folder = training_dir(settings) / "releases"
 
     def identify_base() -> str:
         try:

@@ -8,9 +8,8 @@ import typer
 
 from bot import printing
 from bot.errors import CommandRejected
-from bot.logs import set_up_logging
 from bot.printing import console, print_json
-from bot.settings import load
+from bot.terminal import settings_in_force
 from bot.training_runs import OnRun, TrainingRuns, in_words, run_object, step_in_words
 from training.runs import Run
 
@@ -81,9 +80,7 @@ def stop(as_json: JsonOption = False) -> None:
 
 
 def _training() -> TrainingRuns:
-    settings = load()
-    set_up_logging(settings.log_level)
-    return TrainingRuns(settings, printing.notify)
+    return TrainingRuns(settings_in_force(), printing.notify)
 
 
 def _followed(training: TrainingRuns, run: Run, as_json: bool) -> Run:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.errors import CommandRejected
 from bot.settings import Settings
+from bot.training_home import datasets_dir, training_dir
 from bot.weights import Notify, language_model_folder
 from training import datasets, runs
 from training.errors import TrainingError
@@ -31,8 +32,7 @@ class TrainingRuns:
     def __init__(self, settings: Settings, notify: Notify) -> None:
         self._settings = settings
         self._notify = notify
-        self._home = settings.home / "training"
-        self.folder = self._home / "runs"
+        self.folder = training_dir(settings) / "runs"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, dataset: str = "", *, is_forecast: bool = False, is_promoted: bool = False) -> Run:
@@ -81,7 +81,7 @@ class TrainingRuns:
             raise CommandRejected(
                 "The model runs on a server (TIMBRE_MODEL__URL), which Timbre cannot train; set TIMBRE_MODEL__ID to its weights."
             )
-        root = self._home / "datasets"
+        root = datasets_dir(settings)
         try:
             version = datasets.read(root, dataset) if dataset else datasets.current(root)
         except TrainingError as err:

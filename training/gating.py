@@ -65,14 +65,15 @@ def release_candidate(work: "Work") -> None:
     report = report_from_json(json.loads((work.folder / SCORES).read_text("utf-8")))
     decision = decide(report)
     _save(work.folder / DECISION, asdict(decision))
-    checkpoints.write(work.folder / PAGE, page(report, decision, _record(work)).encode())
+    manifest = datasets.read(work.dataset.parent, work.dataset.name).manifest
+    checkpoints.write(work.folder / PAGE, page(report, decision, _record(work, manifest)).encode())
     said = summary(report, decision)
     logger.info("%s", said)
     if not decision.passed:
         work.telling.tell(state="refused", why=said, report=str(work.folder / PAGE))
         return
     registry = _registry(work)
-    release = registry.add(work.folder / LORA, _card(work, report, decision), [work.folder / PAGE])
+    release = registry.add(work.folder / LORA, _card(work, report, decision, manifest["phrases"]), [work.folder / PAGE])
     if work.request.is_promoted:
         registry.promote(release)
     work.telling.tell(state="passed", why=said, release=release, report=str(work.folder / PAGE))
@@ -111,7 +112,7 @@ def _engine_of(name: str) -> EngineOf:
     return found
 
 
-def _card(work: "Work", report: EvaluationReport, decision: GateDecision) -> dict[str, Any]:
+def _card(work: "Work", report: EvaluationReport, decision: GateDecision, phrases: Sequence[str]) -> dict[str, Any]:
     return {
         "base": work.request.base_name,
         "dataset": work.dataset.name,
@@ -120,12 +121,12 @@ def _card(work: "Work", report: EvaluationReport, decision: GateDecision) -> dic
         "recipe": work.recipe.to_json() | {"base": work.request.base_name},
         "scores": report_to_json(report)["scores"],
         "decision": asdict(decision),
-        "phrases": list(_manifest(work)["phrases"]),
+        "phrases": list(phrases),
         "may_word": decision.may_word,
     }
 
 
-def _record(work: "Work") -> RunRecord:
+def _record(work: "Work", manifest: Mapping[str, Any]) -> RunRecord:
     curve: Mapping[str, Any] = json.loads((work.folder / "losses.json").read_text("utf-8"))
     losses = {side: [(point["step"], point["loss"]) for point in curve[side]] for side in ("train", "validation")}
     started = datetime.strptime(work.folder.name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
@@ -135,17 +136,13 @@ def _record(work: "Work") -> RunRecord:
         parent="",
         made_at=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
         minutes=(datetime.now(UTC) - started).total_seconds() / 60,
-        dataset=_manifest(work),
+        dataset=manifest,
         recipe=work.recipe.to_json() | {"base": work.request.base_name},
         why=work.telling.status.recipe,
         train_loss=losses["train"],
         validation_loss=losses["validation"],
         rollback=ROLLBACK,
     )
-
-
-def _manifest(work: "Work") -> Mapping[str, Any]:
-    return datasets.read(work.dataset.parent, work.dataset.name).manifest
 
 
 def _save(file: Path, value: object) -> None:
