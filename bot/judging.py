@@ -10,6 +10,7 @@ from bot.rated_exchanges import supports
 from bot.settings import load
 from bot.voice import Voice, read_voice
 from bot.weights import embedder_loader
+from bot.wording import normalised
 from knowledge.ports import Embedder
 from training.cases import BuildPrompt
 from training.evaluation import Engine
@@ -36,18 +37,14 @@ def prompt_builder(voice: Voice) -> BuildPrompt:
 
 def engine_check(embedder: Embedder, phrases: Sequence[str]) -> Check:
     """The check that every worded sentence passes before anyone sees it. Of the phrases, which state nothing, it says nothing."""
-    fixed = {_plain(phrase) for phrase in phrases}
+    fixed = {normalised(phrase) for phrase in phrases}
 
     def check(question: str, quotes: Sequence[str], text: str) -> list[CheckedSentence]:
         checked = supports(embedder, text, quotes, question)
-        return [(sentence, position) for sentence, position in checked if _plain(sentence) not in fixed]
+        return [(sentence, position) for sentence, position in checked if normalised(sentence) not in fixed]
 
     return check
 
 
 def _silent(_: str) -> None:
     """Nobody watches a training run's set-up."""
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

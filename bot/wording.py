@@ -144,7 +144,7 @@ async def _take(raw: str, wording: Wording, checker: "asyncio.Task[_Checker]", o
     sentence = without_marks(raw).strip()
     if not sentence:
         return
-    phrase = next((known for known in wording.identity.phrases if _normalised(known) == _normalised(sentence)), None)
+    phrase = next((known for known in wording.identity.phrases if normalised(known) == normalised(sentence)), None)
     position = None if phrase else await asyncio.to_thread((await checker).supporting_quote, sentence)
     if position is None and phrase is None:
         wording.dropped += 1
@@ -161,7 +161,7 @@ def _marked(said: tuple[str, int | None]) -> str:
     return sentence if position is None else f"{sentence} [{position + 1}]"
 
 
-def _normalised(sentence: str) -> str:
+def normalised(sentence: str) -> str:
     """Without what differs between two ways to type the same."""
     return " ".join(unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").casefold().split())
 
